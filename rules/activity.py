@@ -1,4 +1,6 @@
-"""What happened to an account lately, and what the velocity counters make of one more attempt. Times are epoch seconds."""
+"""What happened to an account lately, and what the velocity counters make of one more attempt. Times are epoch
+seconds.
+"""
 
 import msgspec
 
@@ -13,8 +15,8 @@ class Supply(msgspec.Struct, frozen=True, array_like=True):
 class Activity(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened to the account: the append-only record the counters are computed from.
 
-    A reversal is an entry of its own that names what it takes back; nothing is ever changed. Kept small (about 100 bytes packed):
-    a claim reads every entry of the last 90 days and the last one before.
+    A reversal is an entry of its own that names what it takes back; nothing is ever changed. Kept small (about 100
+    bytes packed): a claim reads every entry of the last 90 days and the last one before.
     """
 
     id: str

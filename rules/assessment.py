@@ -7,9 +7,13 @@ class Share(msgspec.Struct, frozen=True, array_like=True):
     """One payer's part of the claim."""
 
     payer: str
-    """A prior payer's code, a scheme's code (aid), or `cash` (what the resident pays; always last, takes the remainder)."""
+    """A prior payer's code, a scheme's code (aid), or `cash` (what the resident pays; always last, takes the
+    remainder).
+    """
     fund: str
-    """Ledger account that is debited, such as `fund:municipal`; empty when no fund of ours pays (prior payers, cash)."""
+    """Ledger account that is debited, such as `fund:municipal`; empty when no fund of ours pays (prior payers,
+    cash).
+    """
     amount: int
     lines: tuple[int, ...]
     """The amount split over the claim's lines, in the situation's line order; sums to `amount`."""
@@ -52,7 +56,9 @@ class Assessment(msgspec.Struct, frozen=True):
     aid: int
     """Sum of all schemes' shares."""
     shares: tuple[Share, ...]
-    """In order of payment; one per payer and fund; amounts sum to `total`, per line to the line's amount; none negative."""
+    """In order of payment; one per payer and fund; amounts sum to `total`, per line to the line's amount; none
+    negative.
+    """
     movements: tuple[Movement, ...]
     steps: tuple[Step, ...]
     category: str = ""

@@ -36,7 +36,9 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Prior(msgspec.Struct, frozen=True, array_like=True):
-    """What one payer before medical aid has paid of this claim (basic pool, major illness, supplementary, commercial, …)."""
+    """What one payer before medical aid has paid of this claim (basic pool, major illness, supplementary,
+    commercial, …).
+    """
 
     payer: str
     """Payer code; open-ended. What an unknown one counts as is in the rulebook."""

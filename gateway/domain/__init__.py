@@ -1,0 +1,1 @@
+"""Records and decisions: pure, without input or output of any kind."""

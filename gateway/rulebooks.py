@@ -1,0 +1,81 @@
+"""Sets of rulebooks: kept whole in the database under their digest, loaded once per process, never changed.
+
+A set is activated; which one is in force is a fact like any other, read with each round. This module only remembers the parsed
+form of what a digest stands for.
+"""
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import asyncpg
+import msgspec
+
+from gateway.store.statements import load
+from rules import Rulebooks, load_rulebooks
+
+_SQL = load("rulebooks")
+KEPT = 4
+"""Sets kept in memory: the newest, those just replaced, and what old claims are explained by."""
+
+
+class NoRulebooks(Exception):
+    """No set of rulebooks was ever activated, or the digest is unknown."""
+
+
+class Shelf:
+    """The sets this process has read."""
+
+    def __init__(self) -> None:
+        self._sets: OrderedDict[str, Rulebooks] = OrderedDict()
+        self._newest = ""
+
+    async def newest(self, connection: asyncpg.Connection) -> Rulebooks:
+        """The set that was in force when it was last asked about; the first time, the one in force now."""
+        if not self._newest:
+            digest = await connection.fetchval(_SQL["active"].sql)
+            if digest is None:
+                raise NoRulebooks("No rulebooks are activated; run `aidgate rulebook activate`.")
+            return await self.fetch(connection, digest)
+        return self._sets[self._newest]
+
+    async def fetch(self, connection: asyncpg.Connection, digest: str) -> Rulebooks:
+        """The set with this digest, which is from now on taken for the newest."""
+        rulebooks = await self.get(connection, digest)
+        self._newest = digest
+        return rulebooks
+
+    async def get(self, connection: asyncpg.Connection, digest: str) -> Rulebooks:
+        """Any set by its digest, however old."""
+        if digest in self._sets:
+            return self._sets[digest]
+        packed = await connection.fetchval(_SQL["read"].sql, *_SQL["read"].bind(digest=digest))
+        if packed is None:
+            raise NoRulebooks(f"No set of rulebooks has the digest {digest!r}.")
+        self._sets[digest] = rulebooks = load_rulebooks(unpack(packed))
+        for old in list(self._sets)[:-KEPT]:
+            if old != self._newest:
+                del self._sets[old]
+        return rulebooks
+
+
+async def activate(connection: asyncpg.Connection, rulebooks: Rulebooks, *, by: str) -> bool:
+    """Keeps the set and puts it in force for every gateway from its next round on. False when it is in force already."""
+    async with connection.transaction():
+        if await connection.fetchval(_SQL["active"].sql) == rulebooks.digest:
+            return False
+        await connection.execute(
+            _SQL["keep"].sql, *_SQL["keep"].bind(digest=rulebooks.digest, files=pack(rulebooks.files))
+        )
+        await connection.execute(_SQL["activate"].sql, *_SQL["activate"].bind(digest=rulebooks.digest, by=by))
+        return True
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The files of a set as one value."""
+    return zlib.compress(msgspec.msgpack.encode(dict(files)))
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    """The files again."""
+    return msgspec.msgpack.decode(zlib.decompress(packed), type=dict[str, bytes])

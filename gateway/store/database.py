@@ -1,0 +1,62 @@
+"""Connections to PostgreSQL: which role, which of the two schemas, with which planner settings."""
+
+from typing import Any
+
+import asyncpg
+
+from gateway.store.durability import refuse_unsafe
+from gateway.store.line import Line
+
+COMMAND_TIMEOUT = 10.0
+"""Seconds after which a statement counts as lost. A frozen server takes twice as long to be noticed (the cancel waits too)."""
+LOCK_TIMEOUT = "3s"
+
+_HOT_PATH_SETTINGS = {
+    # Every statement is an index look-up by design. Without statistics (a fresh database) the planner would prefer to scan the
+    # then tiny tables, and keep that plan while they grow.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+
+class Database:
+    """One schema of one database, as one role."""
+
+    def __init__(self, dsn: str, *, schema: str, role: str = "aidgate_posting", name: str = "aidgate") -> None:
+        self.dsn = dsn
+        self.schema = schema
+        self._settings = {
+            "search_path": schema,
+            "role": role,
+            "timezone": "UTC",
+            "application_name": name,
+            "lock_timeout": LOCK_TIMEOUT,
+        }
+
+    def line(self) -> Line:
+        """A dedicated connection for the posting path."""
+        return Line(self.dsn, **self._arguments(hot=True))
+
+    async def pool(self, *, size: int = 4, hot: bool = True) -> asyncpg.Pool:
+        """A pool; unsafe durability settings are refused with a sentence. `hot`: planned for the posting path."""
+        pool = await asyncpg.create_pool(
+            self.dsn, min_size=0, max_size=size, reset=_keep_as_is, **self._arguments(hot=hot)
+        )
+        async with pool.acquire() as connection:
+            await refuse_unsafe(connection)
+        return pool
+
+    async def connect(self) -> asyncpg.Connection:
+        """One connection for a report, an import or a check."""
+        return await asyncpg.connect(self.dsn, **self._arguments(hot=False))
+
+    def _arguments(self, *, hot: bool) -> dict[str, Any]:
+        settings = {**self._settings, **(_HOT_PATH_SETTINGS if hot else {})}
+        return {"server_settings": settings, "command_timeout": COMMAND_TIMEOUT if hot else None}
+
+
+async def _keep_as_is(_: asyncpg.Connection) -> None:
+    """No session state is ever changed, so nothing needs resetting: it saves a round trip per statement."""

@@ -1,0 +1,58 @@
+"""One connection that is kept for one user, renewed when it breaks, and knows when a commit was not replicated."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+_NOT_REPLICATED = "01000"
+"""SQLSTATE of the warning 'committed locally, but might not have been replicated to the standby'."""
+
+
+class NotReplicated(Exception):
+    """The statement committed here, but nobody knows whether a standby has it: a failover could lose it."""
+
+
+class Line:
+    """A dedicated connection: no pool between a lane and its statements."""
+
+    def __init__(self, dsn: str, **connect: Any) -> None:
+        self._dsn = dsn
+        self._connect = connect
+        self._connection: asyncpg.Connection | None = None
+        self._warned = False
+
+    async def connection(self) -> asyncpg.Connection:
+        """The connection, made anew if the last one broke."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._dsn, **self._connect)
+            self._connection.add_log_listener(self._listen)
+        return self._connection
+
+    def forget_warnings(self) -> None:
+        """Before a statement whose commit matters."""
+        self._warned = False
+
+    def refuse_unreplicated(self) -> None:
+        """After it: raises NotReplicated if the server warned that the commit may exist on this machine only."""
+        if self._warned:
+            raise NotReplicated
+
+    async def close(self) -> None:
+        """Ends the connection, politely if that takes no time."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            try:
+                await asyncio.wait_for(connection.close(), 1.0)
+            except (TimeoutError, OSError, asyncpg.PostgresError):
+                connection.terminate()
+
+    def drop(self) -> None:
+        """Ends the connection at once: after an error that leaves its state in doubt."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    def _listen(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+        if message.sqlstate == _NOT_REPLICATED and "replicat" in (message.message + (message.detail or "")):
+            self._warned = True

@@ -1,0 +1,54 @@
+"""The benefit: who pays what of a claim, and what the velocity counters make of it. Pure; the gateway imports from
+here only.
+
+`folder` reads files; everything else computes from what it is given.
+"""
+
+from rules.activity import Activity, Hit, Screening, Stay, Supply
+from rules.assess import accumulators, assess
+from rules.assessment import Assessment, Movement, Share, Step
+from rules.errors import RulebookError, SituationError
+from rules.folder import SHIPPED, read_folder, shipped
+from rules.items import items_digest, quote_digest, supplies, unmapped
+from rules.no_aid import NoAid
+from rules.provisional import ProvisionalTerm, ProvisionalTerms, provisional_terms
+from rules.reversal import lines_back
+from rules.rulebook import Rulebooks, load_rulebooks
+from rules.screen import activity_horizon, screen
+from rules.situation import Entitlement, Line, Prior, Situation
+
+__all__ = [
+    "SHIPPED",
+    "Activity",
+    "Assessment",
+    "Entitlement",
+    "Hit",
+    "Line",
+    "Movement",
+    "NoAid",
+    "Prior",
+    "ProvisionalTerm",
+    "ProvisionalTerms",
+    "RulebookError",
+    "Rulebooks",
+    "Screening",
+    "Share",
+    "Situation",
+    "SituationError",
+    "Stay",
+    "Step",
+    "Supply",
+    "accumulators",
+    "activity_horizon",
+    "assess",
+    "items_digest",
+    "lines_back",
+    "load_rulebooks",
+    "provisional_terms",
+    "quote_digest",
+    "read_folder",
+    "screen",
+    "shipped",
+    "supplies",
+    "unmapped",
+]

@@ -1,0 +1,48 @@
+"""How fast the card must have travelled."""
+
+from math import asin, cos, radians, sin, sqrt
+
+from rules.activity import Activity
+from rules.day_books import CounterDay
+from rules.measures.scene import Scene, Values
+
+EARTH_RADIUS = 6_371_008.8
+"""Metres, mean radius (IUGG)."""
+
+
+def travel_speed(scene: Scene, counter: CounterDay) -> Values:
+    """km/h between the attempt and the entry before and the one after it, where their clinics lie far enough apart.
+
+    An attempt of any outcome counts: the card was at the counter. Clinics without coordinates (0, 0) are passed over.
+    """
+    attempt = scene.attempt
+    if not (attempt.lat or attempt.lon):
+        return []
+    before = after = None
+    for entry in scene.present.entries:
+        if not (entry.lat or entry.lon):
+            continue
+        if entry.at <= attempt.at:
+            before = entry
+        else:
+            after = entry
+            break
+    return [("", max([_speed(attempt, entry, counter) for entry in (before, after) if entry is not None], default=0))]
+
+
+def _speed(one: Activity, other: Activity, counter: CounterDay) -> int:
+    seconds = abs(one.at - other.at)
+    if one.clinic == other.clinic or seconds >= counter.seconds:
+        return 0
+    metres = haversine(one.lat, one.lon, other.lat, other.lon)
+    if metres <= counter.distance_above:
+        return 0
+    # Two clinics in the same second: one second is the finest difference that event times can show.
+    return int(metres * 3.6 / max(1, seconds))
+
+
+def haversine(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
+    """Metres between two WGS84 points, on a sphere (within 0.5 %)."""
+    phi, other_phi = radians(lat), radians(other_lat)
+    half = sin((other_phi - phi) / 2) ** 2 + cos(phi) * cos(other_phi) * sin(radians(other_lon - lon) / 2) ** 2
+    return 2 * EARTH_RADIUS * asin(min(1.0, sqrt(half)))
