@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-long test-packages bench lint format lock selfcheck clean
+.PHONY: help setup demo demo-once test pytest test-long test-packages bench lint format lock selfcheck clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,9 @@ demo: setup ## Run a whole town on this machine: gateway, clinics, claims, pages
 demo-once: setup ## Run the demo's story once, check the books, and leave
 	$(BIN)/aidgate demo --once
 
-test: setup test-packages lint ## Everything a change must pass
+test: lint pytest ## Everything a change must pass
+
+pytest: setup test-packages ## The tests alone
 	$(BIN)/python -m pytest
 
 test-long: setup test-packages ## The tests that take minutes

@@ -1,18 +1,22 @@
 """One set of books: a schema of the database with everything that serves it. The real ones, and the sandbox's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-import asyncpg
-
-from gateway.lanes import Lanes
+from gateway.domain.decision import decide
+from gateway.lanes import Decide, Lanes
 from gateway.rulebooks import Shelf, activate
 from gateway.store.database import Database
 from gateway.store.directory import Directory
+from gateway.store.line import Pool
+from gateway.store.statements import load
 from gateway.trust.blind import BlindIndex
 from gateway.trust.keyfile import MasterKey
 from gateway.trust.sealing import Sealer
 from rules import Rulebooks
+
+_SQL = load("settings")
 
 
 @dataclass(slots=True)
@@ -21,7 +25,7 @@ class Books:
 
     schema: str
     database: Database
-    pool: asyncpg.Pool
+    pool: Pool
     directory: Directory
     lanes: Lanes
     shelf: Shelf
@@ -29,10 +33,19 @@ class Books:
 
     @classmethod
     async def open(
-        cls, dsn: str, schema: str, key: MasterKey, *, lanes: int = 1, queue_limit: int = 2000, name: str = "aidgate"
+        cls,
+        dsn: str,
+        schema: str,
+        key: MasterKey,
+        *,
+        lanes: int = 1,
+        queue_limit: int = 2000,
+        name: str = "aidgate",
+        decide: Decide = decide,
+        revive: Callable[[], object] | None = None,
     ) -> Self:
         """Connects to one schema. The key must be the one the database was set up with (KeyFileError otherwise)."""
-        database = Database(dsn, schema=schema, name=name)
+        database = Database(dsn, schema=schema, name=name, revive=revive)
         pool = await database.pool()
         try:
             await _same_key(pool, key)
@@ -47,7 +60,7 @@ class Books:
             database=database,
             pool=pool,
             directory=Directory(pool, BlindIndex(key.blind_key()), sealer),
-            lanes=Lanes(database, sealer, shelf, count=lanes, queue_limit=queue_limit),
+            lanes=Lanes(database, sealer, shelf, count=lanes, queue_limit=queue_limit, decide=decide),
             shelf=shelf,
             sealer=sealer,
         )
@@ -63,10 +76,7 @@ class Books:
         await self.pool.close()
 
 
-async def _same_key(pool: asyncpg.Pool, key: MasterKey) -> None:
+async def _same_key(pool: Pool, key: MasterKey) -> None:
     """The first start writes down which key this database is sealed with; every later one compares."""
-    await pool.execute(
-        "INSERT INTO setting (name, value) VALUES ('master_key_check', $1) ON CONFLICT (name) DO NOTHING",
-        key.check_value,
-    )
-    key.require(await pool.fetchval("SELECT value FROM setting WHERE name = 'master_key_check'"))
+    await pool.execute(_SQL["keep_key_check"].sql, *_SQL["keep_key_check"].bind(check_value=key.check_value))
+    key.require(await pool.fetchval(_SQL["key_check"].sql))

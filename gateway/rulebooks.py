@@ -1,18 +1,20 @@
 """Sets of rulebooks: kept whole in the database under their digest, loaded once per process, never changed.
 
-A set is activated; which one is in force is a fact like any other, read with each round. This module only remembers the parsed
-form of what a digest stands for.
+A set is activated; which one is in force is a fact like any other, read with each round. This module only remembers
+the parsed form of what a digest stands for.
 """
 
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 
-import asyncpg
 import msgspec
 
+from gateway.store.line import Connection
 from gateway.store.statements import load
-from rules import Rulebooks, load_rulebooks
+from rules import Rulebooks, load_rulebooks, shipped
+
+__all__ = ["KEPT", "NoRulebooks", "Shelf", "activate", "any_active", "load_rulebooks", "pack", "shipped", "unpack"]
 
 _SQL = load("rulebooks")
 KEPT = 4
@@ -30,7 +32,7 @@ class Shelf:
         self._sets: OrderedDict[str, Rulebooks] = OrderedDict()
         self._newest = ""
 
-    async def newest(self, connection: asyncpg.Connection) -> Rulebooks:
+    async def newest(self, connection: Connection) -> Rulebooks:
         """The set that was in force when it was last asked about; the first time, the one in force now."""
         if not self._newest:
             digest = await connection.fetchval(_SQL["active"].sql)
@@ -39,13 +41,13 @@ class Shelf:
             return await self.fetch(connection, digest)
         return self._sets[self._newest]
 
-    async def fetch(self, connection: asyncpg.Connection, digest: str) -> Rulebooks:
+    async def fetch(self, connection: Connection, digest: str) -> Rulebooks:
         """The set with this digest, which is from now on taken for the newest."""
         rulebooks = await self.get(connection, digest)
         self._newest = digest
         return rulebooks
 
-    async def get(self, connection: asyncpg.Connection, digest: str) -> Rulebooks:
+    async def get(self, connection: Connection, digest: str) -> Rulebooks:
         """Any set by its digest, however old."""
         if digest in self._sets:
             return self._sets[digest]
@@ -59,8 +61,15 @@ class Shelf:
         return rulebooks
 
 
-async def activate(connection: asyncpg.Connection, rulebooks: Rulebooks, *, by: str) -> bool:
-    """Keeps the set and puts it in force for every gateway from its next round on. False when it is in force already."""
+async def any_active(connection: Connection) -> bool:
+    """Was a set ever activated?"""
+    found: bool = await connection.fetchval(_SQL["any_active"].sql)
+    return found
+
+
+async def activate(connection: Connection, rulebooks: Rulebooks, *, by: str) -> bool:
+    """Keeps the set and puts it in force for every gateway from its next round on. False when it is in force
+    already."""
     async with connection.transaction():
         if await connection.fetchval(_SQL["active"].sql) == rulebooks.digest:
             return False

@@ -11,6 +11,7 @@ from rules.errors import RulebookError, SituationError
 from rules.folder import SHIPPED, read_folder, shipped
 from rules.items import items_digest, quote_digest, supplies, unmapped
 from rules.no_aid import NoAid
+from rules.outlook import Held, Left, Outlook, outlook
 from rules.provisional import ProvisionalTerm, ProvisionalTerms, provisional_terms
 from rules.reversal import lines_back
 from rules.rulebook import Rulebooks, load_rulebooks
@@ -22,10 +23,13 @@ __all__ = [
     "Activity",
     "Assessment",
     "Entitlement",
+    "Held",
     "Hit",
+    "Left",
     "Line",
     "Movement",
     "NoAid",
+    "Outlook",
     "Prior",
     "ProvisionalTerm",
     "ProvisionalTerms",
@@ -44,6 +48,7 @@ __all__ = [
     "items_digest",
     "lines_back",
     "load_rulebooks",
+    "outlook",
     "provisional_terms",
     "quote_digest",
     "read_folder",

@@ -34,18 +34,19 @@ def assess(situation: Situation, rulebooks: Rulebooks) -> Assessment:
     for scheme in books.schemes:
         best = draft.best(scheme, situation, bill, owed_after)
         steps += best.steps
-        movements += best.movements(bill)
+        movements += best.uses_by_line(bill)
         if best.aid:
             category = category or best.category
             aid += best.aid
             lines = bill.pay(best.aid, best.counts)
-            shares += funding.shares(scheme, best.district, lines, bill.ids, steps)
+            movements += best.aid_by_line(bill.as_sent(lines))
+            shares += funding.shares(scheme, best.district, lines, bill, steps)
         elif draft.RANKS[best.no_aid] > draft.RANKS[reason]:
             reason = best.no_aid
     for payer, amount in after:
-        shares.append(Share(payer, "", amount, tuple(bill.pay(amount, ALL_PARTS))))
+        shares.append(Share(payer, "", amount, bill.as_sent(bill.pay(amount, ALL_PARTS))))
         steps.append(Step(f"after.{payer}", bill.open + amount, bill.open, yuan(amount), *books.payers.ground))
-    shares.append(Share(CASH, "", bill.open, tuple(bill.left_by_line(ALL_PARTS))))
+    shares.append(Share(CASH, "", bill.open, bill.as_sent(bill.left_by_line(ALL_PARTS))))
     steps.append(Step(CASH, bill.total, bill.open, "what is left"))
     return Assessment(
         rulebooks=rulebooks.digest,

@@ -166,7 +166,7 @@ def _item(cells: _Cells) -> Item:
     own_share = cells.read("own_share", money.ppm, 0)
     if own_share and item_class != "B":
         cells.errors.append(RowError(cells.line, "own_share", f"only class B has an own share, this is {item_class}"))
-    days = cells.read("days_per_unit", lambda text: money.scaled(text, 0), 0)
+    days = cells.read("days_per_unit", lambda text: money.decimal(text, 0), 0)
     if days and not row["ingredient"]:
         cells.errors.append(RowError(cells.line, "ingredient", "is empty, but the item has days of supply: name it"))
     return Item(

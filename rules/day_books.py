@@ -5,6 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from rules.catalogue import Item
+from rules.measures.scene import CounterDay
 
 PARTS = ("in_scope", "own_share", "nursing", "over_limit", "out_of_catalogue")
 """The parts of a bill, in the order in which payers' money is taken to go to them."""
@@ -110,27 +111,6 @@ class PayersDay(NamedTuple):
     medical_aid: frozenset[str]
     """Codes of the insurer's own settlement of medical aid."""
     ground: Ground
-
-
-class CounterDay(NamedTuple):
-    """One counter in one window."""
-
-    key: str
-    measure: str
-    window: str
-    seconds: int
-    per_card: bool
-    bands: tuple[tuple[int, str], ...]
-    """Threshold and action, highest threshold first."""
-    snooze: int
-    tolerance: int
-    """Ppm."""
-    distance_above: int
-    """Metres."""
-    amount_above: int
-    """Fen."""
-    share_above: int
-    """Ppm."""
 
 
 class DayBooks(NamedTuple):

@@ -33,21 +33,22 @@ class Draft:
         """(accumulator, ceiling) of what is charged with the aid."""
         self.steps: list[Step] = []
 
-    def movements(self, bill: Bill) -> list[Movement]:
-        """What is used of each accumulator, by line in proportion to what the line has in the base (before aid is
-        paid).
-        """
-        uses = self.uses + [(key, self.aid, limit) for key, limit in self.ceilings] if self.aid else self.uses
-        if not uses:
+    def uses_by_line(self, bill: Bill) -> list[Movement]:
+        """Deductibles and base, in proportion to what each line has in the base; to be asked before the aid is paid."""
+        if not self.uses:
             return []
         weights = bill.left_by_line(self.counts)
         for part, lines in bill.aided:
             if part in self.counts:
                 weights = [have + more for have, more in zip(weights, lines, strict=True)]
         return [
-            Movement(key, amount, limit, tuple(largest_remainder(amount, weights, bill.ids)))
-            for key, amount, limit in uses
+            Movement(key, amount, limit, bill.as_sent(largest_remainder(amount, weights)))
+            for key, amount, limit in self.uses
         ]
+
+    def aid_by_line(self, lines: tuple[int, ...]) -> list[Movement]:
+        """What the aid uses of the ceilings: of every line as much as it was given."""
+        return [Movement(key, self.aid, limit, lines) for key, limit in self.ceilings]
 
 
 def best(scheme: SchemeDay, situation: Situation, bill: Bill, owed_after: int) -> Draft:
@@ -113,7 +114,7 @@ def _work_out(draft: Draft, scheme: SchemeDay, tariff: Tariff, bill: Bill, usage
     year_base = 0
     if tariff.year_base:
         key = f"{tariff.year_base}.{usage.year}"
-        year_base = usage.used.get(key, 0)
+        year_base = max(0, usage.used.get(key, 0))
         draft.uses.append((key, base, None))
     draft.aid = rate.apply(scheme, tariff, base, year_base, steps)
     if reduces and draft.aid:

@@ -32,23 +32,24 @@ def part(amount: int, ppm: int, rounding: str) -> int:
     return rounded(amount * ppm, rounding)
 
 
-def largest_remainder(amount: int, weights: Sequence[int], ids: Sequence[str]) -> list[int]:
+def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
     """Splits `amount` in proportion to `weights` so that the pieces sum to it; 0 <= amount <= sum(weights).
 
-    What the floors leave over goes, one fen each, to the largest remainders; equal remainders in the order of
-    `ids`, so the result depends on no order of lines. No piece is larger than its weight.
+    What the floors leave over goes, one fen each, to the largest remainders, the earlier one first where they are
+    equal. No piece is larger than its weight.
     """
     whole = sum(weights)
     if amount == whole:
         return list(weights)
     if amount == 0:
         return [0] * len(weights)
-    pieces = [amount * weight // whole for weight in weights]
+    scaled = [amount * weight for weight in weights]
+    pieces = [product // whole for product in scaled]
     left = amount - sum(pieces)
     if left:
-        ranked = sorted([(-(amount * weight % whole), ids[i], i) for i, weight in enumerate(weights)])
-        for _, _, i in ranked[:left]:
-            pieces[i] += 1
+        rests = [product % whole for product in scaled]
+        for index in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:left]:
+            pieces[index] += 1
     return pieces
 
 
@@ -68,7 +69,7 @@ def split(amount: int, rates: Sequence[int], rounding: str) -> list[int]:
     return pieces
 
 
-def scaled(text: str, digits: int) -> int:
+def decimal(text: str, digits: int) -> int:
     """A plain decimal such as `59.96`, as an integer count of 10^-digits; ValueError when it is finer or no number."""
     match = _DECIMAL.fullmatch(text.strip())
     if match is None:
@@ -81,12 +82,12 @@ def scaled(text: str, digits: int) -> int:
 
 def fen(yuan: str) -> int:
     """Fen from yuan written out."""
-    return scaled(yuan, 2)
+    return decimal(yuan, 2)
 
 
 def ppm(percent: str) -> int:
     """Ppm (0 to 1,000,000) from a percentage written out, with or without the sign."""
-    rate = scaled(percent.strip().removesuffix("%"), 4)
+    rate = decimal(percent.strip().removesuffix("%"), 4)
     if rate > PPM:
         raise ValueError(f"{percent} is more than the whole: a rate lies between 0 and 100 %")
     return rate

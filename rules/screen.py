@@ -4,26 +4,23 @@ Nothing is stored between calls: every value is computed exactly from the activi
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date
 
 from rules.activity import Activity, Hit, Screening, Stay
-from rules.day_books import CounterDay
-from rules.measures import MEASURES
-from rules.measures.scene import APPROVED, CLAIMS, Scene
+from rules.measures.scene import APPROVED, CLAIMS, CounterDay, Scene
 from rules.rulebook import Rulebooks
 
 ACTIONS = ("allow", "flag", "challenge", "refuse")
 """From the lightest to the gravest."""
 _GRAVITY = {action: rank for rank, action in enumerate(ACTIONS)}
-SHANGHAI = timezone(timedelta(hours=8))
-"""Asia/Shanghai without daylight saving time."""
-_OFFSET = 8 * 3600
+_SHANGHAI = 8 * 3600
+"""Seconds that Asia/Shanghai is ahead of UTC, all year round."""
+_DAY = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def activity_horizon(rulebooks: Rulebooks) -> int:
-    """Seconds of activity before an attempt that `screen` needs (beside the last entry before it, and everything
-    after it).
-    """
+    """Seconds of activity before an attempt that `screen` needs (beside the last entry before it, and all after it)."""
     return rulebooks.horizon
 
 
@@ -42,39 +39,46 @@ def screen(
     gravest band of all its windows becomes a hit, so that (counter, subject, since) names one alert. An identity
     check answers a challenge, which then is a flag; it answers no refusal.
     """
-    counters = rulebooks.on(datetime.fromtimestamp(attempt.at, SHANGHAI).date()).counters
+    counters = rulebooks.on(date.fromordinal(_EPOCH + (attempt.at + _SHANGHAI) // _DAY)).counters
     accepted = attempt.kind in CLAIMS and attempt.decision == APPROVED
-    whole: Scene | None = None
-    of_card: Scene | None = None
+    whole = of_card = Scene(activity, attempt, stays)
+    card = attempt.card
+    if any(entry.card != card for entry in activity):
+        of_card = Scene([entry for entry in activity if entry.card == card], attempt, stays)
     hits: dict[tuple[str, str], Hit] = {}
     values: list[tuple[str, str, int]] = []
     for counter in counters:
-        measure = MEASURES[counter.measure]
+        measure = counter.measure
         if not (accepted or measure.of_any_attempt):
             continue
-        if counter.per_card:
-            scene = of_card = of_card or Scene([each for each in activity if each.card == attempt.card], attempt, stays)
+        scene = of_card if counter.per_card else whole
+        if measure.of_account is not None:
+            highest = measure.of_account(scene, counter)
+            if highest >= counter.lowest:
+                _note(hits, _hit(counter, highest, account, attempt.at, identity_checked=identity_checked))
         else:
-            scene = whole = whole or Scene(activity, attempt, stays)
-        highest = 0
-        for part, value in measure.value(scene, counter):
-            highest = max(highest, value)
-            if value >= counter.bands[-1][0]:
-                subject = f"{account}/{part}" if part else account
-                _note(hits, _hit(counter, value, subject, attempt.at, identity_checked))
+            assert measure.of_parts is not None
+            highest = 0
+            for part, value in measure.of_parts(scene, counter):
+                highest = max(highest, value)
+                if value >= counter.lowest:
+                    subject = f"{account}/{part}"
+                    _note(hits, _hit(counter, value, subject, attempt.at, identity_checked=identity_checked))
         if highest:
             values.append((counter.key, counter.window, highest))
+    if not hits:
+        return Screening("allow", (), tuple(values))
     found = tuple([hit for hit in hits.values() if hit.action != "allow"])
     action = max([hit.action for hit in found], key=_GRAVITY.__getitem__, default="allow")
     return Screening(action, found, tuple(values))
 
 
-def _hit(counter: CounterDay, value: int, subject: str, at: int, identity_checked: bool) -> Hit:
+def _hit(counter: CounterDay, value: int, subject: str, at: int, *, identity_checked: bool) -> Hit:
     threshold, action = next(band for band in counter.bands if value >= band[0])
     if action == "challenge" and identity_checked:
         action = "flag"
     # Snoozes of days begin at midnight in Shanghai.
-    since = at - (at + _OFFSET) % counter.snooze
+    since = at - (at + _SHANGHAI) % counter.snooze
     return Hit(counter.key, counter.window, value, threshold, action, subject, since)
 
 

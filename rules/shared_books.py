@@ -6,11 +6,12 @@ from datetime import date
 
 from rules import catalogue, money
 from rules.catalogue import Item, Mapped
-from rules.day_books import AID, CASH, UNKNOWN, CounterDay, Ground, PayersDay
+from rules.day_books import AID, CASH, UNKNOWN, Ground, PayersDay
 from rules.documents import Table, Timeline, entry_of, timeline
 from rules.entries import Counter, Payer, PayerOrder
 from rules.errors import RulebookError
 from rules.measures import MEASURES
+from rules.measures.scene import CounterDay
 
 _WINDOW = re.compile(r"(\d+)(min|h|d)")
 _SECONDS = {"min": 60, "h": 3600, "d": 86400}
@@ -139,10 +140,11 @@ def _counter_day(table: Table, counter: Counter) -> CounterDay:
         raise table.error(f"{counter.measure} needs {'a' if measure.windowed else 'no'} window, and a snooze", "window")
     return CounterDay(
         key=counter.key,
-        measure=counter.measure,
+        measure=measure,
         window=counter.window,
         seconds=seconds,
         per_card=counter.per == "card",
+        lowest=thresholds[0] * measure.scale,
         bands=tuple((band.at * measure.scale, str(band.action)) for band in reversed(counter.bands)),
         snooze=snooze,
         **numbers,
@@ -150,7 +152,7 @@ def _counter_day(table: Table, counter: Counter) -> CounterDay:
 
 
 def _metres(kilometres: str) -> int:
-    return money.scaled(kilometres, 3)
+    return money.decimal(kilometres, 3)
 
 
 class CatalogueBook:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from rules import catalogue
 from rules.catalogue import ITEM_COLUMNS, MAPPING_COLUMNS, Row, RowError
+from rules.errors import RulebookError
 
 Cell = object
 
@@ -62,9 +63,15 @@ def _convert(
 def sheet_rows(sheet: bytes, file: str, columns: Sequence[str]) -> list[tuple[int, Row]]:
     """The rows of the first sheet with their line (the header is line 1), cells as text; empty rows are left out."""
     # A site that keeps its catalogue as CSV does not need the extra.
-    from python_calamine import load_workbook  # noqa: PLC0415
+    from python_calamine import CalamineError, load_workbook
 
-    header, *body = load_workbook(io.BytesIO(sheet)).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    try:
+        table = load_workbook(io.BytesIO(sheet)).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except CalamineError as error:
+        raise RulebookError(file, 0, f"is no spreadsheet that can be read: save it as .xlsx ({error})") from error
+    if not table:
+        raise RulebookError(file, 0, "is empty: the first sheet must hold the header and the rows")
+    header, *body = table
     names = [ALIASES.get(text, text) for text in (_text("", cell) for cell in header)]
     catalogue.check_header(file, 1, names, columns)
     rows: list[tuple[int, Row]] = []

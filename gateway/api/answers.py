@@ -1,9 +1,10 @@
-"""What the gateway answers: rendered from the stored operation, the first time and on every repeat, so that both are identical.
+"""What the gateway answers: rendered from the stored operation, the first time and on every repeat: both are identical.
 
 All amounts are integer fen.
 """
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.domain.facts import Stored
 from gateway.domain.operation import Kind, Verdict
 from gateway.domain.outcome import Back, ClaimOutcome, ReversalOutcome
 from gateway.domain.refusal import SAYINGS, Refusal
+from rules import Screening, Share
 
 
 class Say(Struct, frozen=True):
@@ -170,7 +172,7 @@ def say(reason: str) -> Say | None:
     return Say(saying.zh, saying.en)
 
 
-def payer_shares(shares: tuple, line_ids: tuple[str, ...]) -> tuple[PayerShare, ...]:
+def payer_shares(shares: tuple[Share, ...], line_ids: tuple[str, ...]) -> tuple[PayerShare, ...]:
     """Shares per payer (a scheme with several funds is one payer), with their lines by id."""
     merged: dict[str, list[int]] = {}
     for share in shares:
@@ -181,6 +183,12 @@ def payer_shares(shares: tuple, line_ids: tuple[str, ...]) -> tuple[PayerShare, 
         PayerShare(payer, sum(lines), {id_: amount for id_, amount in zip(line_ids, lines, strict=True) if amount})
         for payer, lines in merged.items()
     )
+
+
+def counter_hits(screening: Screening | None) -> tuple[CounterHit, ...]:
+    """The counters that mattered, with their values."""
+    hits = screening.hits if screening else ()
+    return tuple(CounterHit(hit.counter, hit.window, hit.value, hit.threshold, hit.action) for hit in hits)
 
 
 def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:
@@ -206,10 +214,7 @@ def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:
         quote=outcome.quote,
         category=assessment.category if assessment else "",
         unmapped=assessment.unmapped if assessment else (),
-        counters=tuple(
-            CounterHit(hit.counter, hit.window, hit.value, hit.threshold, hit.action)
-            for hit in (outcome.screening.hits if outcome.screening else ())
-        ),
+        counters=counter_hits(outcome.screening),
         offer=offer,
         supersedes=stored.refers if stored.kind is Kind.CLAIM else None,
         replaces=_taken_back(outcome.replaced, stored) if outcome.replaced else None,
@@ -239,16 +244,16 @@ def _taken_back(back: Back, stored: Stored) -> TakenBack:
     )
 
 
-def _merged(shares: tuple) -> tuple[PayerShare, ...]:
+def _merged(shares: tuple[Share, ...]) -> tuple[PayerShare, ...]:
     amounts: dict[str, int] = {}
     for share in shares:
         amounts[share.payer] = amounts.get(share.payer, 0) + share.amount
     return tuple(PayerShare(payer, amount) for payer, amount in amounts.items())
 
 
-def _when(stored: Stored) -> dict:
+def _when(stored: Stored) -> dict[str, Any]:
     return {"posted_at": stored.posted_at, "business_day": stored.business_day, "account_version": stored.version}
 
 
-def _why(stored: Stored) -> dict:
+def _why(stored: Stored) -> dict[str, Any]:
     return {"reason": stored.reason, "say": say(stored.reason)}

@@ -1,6 +1,7 @@
 """What a clinic asks: claims, reversals, stays, as they come over the wire, and what no claim can be.
 
-All amounts are integer fen. A record that exists has passed the shape checks of its types; `contradictions` finds what types
+All amounts are integer fen. A record that exists has passed the shape checks of its types; `contradictions` finds
+what types
 cannot say. Texts hold no control characters, which PostgreSQL could not store (\\u0000) and no screen should show.
 """
 
@@ -124,7 +125,8 @@ class Reversal(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StayReport(Struct, frozen=True, forbid_unknown_fields=True):
-    """An inpatient stay begins or ends. Sent again with a discharge under the same stay id, but an operation id of its own."""
+    """An inpatient stay begins or ends. Sent again with a discharge under the same stay id, but an operation id of
+    its own."""
 
     card: Card
     operation: UUID

@@ -1,36 +1,42 @@
 """`decide`: one operation, its facts and the rulebooks in force, to what becomes of it. Pure.
 
-Quotes and deductions both come through `assess_claim`, so that what is shown is what is charged. This is the only module that
-asks the rules.
+Quotes and deductions both come through `assess_claim`, so that what is shown is what is charged. This is the only
+module that asks the rules.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 from gateway.domain.calendar import SHANGHAI
 from gateway.domain.claim import Claim, Reversal, StayReport
 from gateway.domain.effects import Decision, Prior, Refused, Replay, Use, fund_postings, net_uses
-from gateway.domain.facts import Facts, Referred, Stored
+from gateway.domain.facts import Facts
+from gateway.domain.offline import OFFLINE_EXCESS, borne_by_fund, shortfall_effects, shortfall_of
 from gateway.domain.operation import Entitle, Freeze, Kind, Operation, Stop, Unfreeze, Verdict
 from gateway.domain.operation import Use as UseElsewhere
-from gateway.domain.outcome import Back, ClaimOutcome, PlainOutcome, ReversalOutcome, Shortfall
+from gateway.domain.outcome import Back, ClaimOutcome, PlainOutcome, Shortfall
 from gateway.domain.refusal import Refusal
+from gateway.domain.replay import again
+from gateway.domain.staff import decide_entitle, decide_freeze, decide_stay, decide_stop
+from gateway.domain.taking_back import aid_of, back_for_replacement, decide_reversal, released
 from rules import (
     Activity,
     Assessment,
+    Entitlement,
     Line,
-    Movement,
+    Outlook,
+    ProvisionalTerms,
     Rulebooks,
     Screening,
-    Share,
     Situation,
     Stay,
     accumulators,
     activity_horizon,
     assess,
     items_digest,
-    lines_back,
+    outlook,
+    provisional_terms,
     quote_digest,
     screen,
     supplies,
@@ -41,9 +47,6 @@ AHEAD = timedelta(minutes=5)
 """How far a terminal's clock may run ahead of the server's."""
 BEHIND = timedelta(hours=72)
 """How long ago the event may be: an agent that was cut off over a long weekend still gets its claims in."""
-FOREVER = "9999-12-31"
-OFFLINE_EXCESS = "suspense:offline"
-"""Ledger account, payer and accumulator of what a fund bears of offline promises: a ceiling of zero, every use an exception."""
 
 Answer = Decision | Refused | Replay
 
@@ -67,20 +70,22 @@ class Quoted(msgspec.Struct, frozen=True):
 def decide(operation: Operation, facts: Facts, rulebooks: Rulebooks) -> Answer:
     """What becomes of the operation. Replay comes before everything: a stored no must never turn into a charge."""
     if facts.stored is not None:
-        return _again(operation, facts.stored)
+        return again(operation, facts.stored)
     match operation.content:
         case Claim():
             return _decide_claim(operation, operation.content, facts, rulebooks)
         case Reversal():
-            return _decide_reversal(operation, operation.content, facts)
+            if not _timely(operation, facts):
+                return Refused(Refusal.EVENT_TIME_OUT_OF_RANGE)
+            return decide_reversal(operation, operation.content, facts)
         case StayReport():
-            return _decide_stay(operation, operation.content, facts)
+            return decide_stay(operation, operation.content, facts)
         case Freeze() | Unfreeze():
-            return _freeze(operation.content)
+            return decide_freeze(operation.content)
         case Entitle():
-            return _entitle(operation.content)
+            return decide_entitle(operation.content)
         case Stop():
-            return _stop(operation.content, facts)
+            return decide_stop(operation.content, facts)
         case UseElsewhere() as use:
             return Decision(Verdict.APPROVED, None, PlainOutcome(), uses=(Use(use.accumulator, use.amount),))
 
@@ -107,34 +112,20 @@ def history_since(operation: Operation, rulebooks: Rulebooks) -> datetime | None
     return operation.at - timedelta(seconds=activity_horizon(rulebooks))
 
 
-def _again(operation: Operation, stored: Stored) -> Answer:
-    spent = stored.kind is Kind.TOMBSTONE and operation.kind in (Kind.CLAIM, Kind.REPLACEMENT)
-    # The fingerprint covers the card; the account need not be compared, and may differ once a stub's card was registered.
-    if stored.fingerprint == operation.fingerprint or (spent and stored.account == operation.account):
-        return Replay(stored.id)
-    return Refused(Refusal.ID_REUSED, _differences(operation, stored), security=True)
+def _timely(operation: Operation, facts: Facts) -> bool:
+    return facts.now - BEHIND <= operation.at <= facts.now + AHEAD
 
 
-def _differences(operation: Operation, stored: Stored) -> tuple[str, ...]:
-    """Names of the fields in which the request differs from the stored one; never their values."""
-    names = []
-    if stored.kind is not operation.kind:
-        names.append("kind")
-    if stored.terminal != operation.author.terminal:
-        names.append("terminal")
-    if stored.refers != operation.refers:
-        names.append("refers")
-    if stored.account != operation.account:
-        names.append("card")
-    if stored.kind is operation.kind:
-        before = msgspec.json.decode(stored.record.raw)
-        now = msgspec.to_builtins(operation.content)
-        try:
-            before = msgspec.to_builtins(msgspec.convert(before, type(operation.content)))
-        except msgspec.ValidationError:
-            return (*names, "content")
-        names += [name for name in now if now[name] != before.get(name) and name not in names]
-    return tuple(names)
+def outlook_of(entitlements: tuple[Entitlement, ...], day: date, rulebooks: Rulebooks, used: dict[str, int]) -> Outlook:
+    """Which categories hold on a day, and what is left of their yearly ceilings."""
+    return outlook(entitlements, day, rulebooks, used)
+
+
+def provisional_for(
+    entitlements: tuple[Entitlement, ...], day: date, rulebooks: Rulebooks, used: dict[str, int]
+) -> ProvisionalTerms | None:
+    """What may be promised to an agent that will be cut off; None when nothing may."""
+    return provisional_terms(entitlements, day, rulebooks, used)
 
 
 # Claims
@@ -212,16 +203,19 @@ def _trace(
 
 
 def _decide_claim(operation: Operation, claim: Claim, facts: Facts, rulebooks: Rulebooks) -> Answer:
-    if not facts.now - BEHIND <= operation.at <= facts.now + AHEAD:
+    if not _timely(operation, facts):
         return Refused(Refusal.EVENT_TIME_OUT_OF_RANGE)
-    back, refusal = _back_for_replacement(operation, claim, facts)
+    back, refusal = back_for_replacement(operation, claim, facts)
     refusal = refusal or _standing(operation, claim, facts)
     assessed = None if refusal else assess_claim(operation, claim, facts, rulebooks, back)
     verdict, refusal = (Verdict.DECLINED, refusal) if assessed is None else _verdict(claim, assessed)
 
-    shortfall = _shortfall(operation, claim, facts, assessed.assessment.aid if assessed and not refusal else 0, refusal)
+    shortfall = shortfall_of(
+        operation, claim, facts, assessed.assessment.aid if assessed and not refusal else 0, refusal
+    )
     if shortfall is not None and shortfall.owner == OFFLINE_EXCESS:
-        assessed = _borne_by_fund(operation, claim, facts, rulebooks, shortfall, back)
+        entitled = facts if shortfall.exact else msgspec.structs.replace(facts, entitlements=())
+        assessed = _borne_by_fund(assess_claim(operation, claim, entitled, rulebooks, back), shortfall)
         verdict, refusal = Verdict.APPROVED, None
     if assessed is None or refusal is not None:
         return _declined(operation, claim, facts, verdict, refusal or Refusal.NOT_ENTITLED, assessed, shortfall)
@@ -229,24 +223,34 @@ def _decide_claim(operation: Operation, claim: Claim, facts: Facts, rulebooks: R
     # From here on nothing refuses.
     assessment = assessed.assessment
     given_back = back.shares if back else ()
-    taken = tuple(Prior(prior.payer, prior.settlement, True) for prior in claim.prior if prior.settlement)
+    # A promise that a fund bears is kept even for a settlement that another claim holds; that claim goes on holding it.
+    free = all(holder == operation.refers for holder in facts.settlement_holders)
+    taken = tuple(Prior(prior.payer, prior.settlement, True) for prior in claim.prior if prior.settlement and free)
     return Decision(
         verdict=Verdict.APPROVED,
         reason=None,
         outcome=_outcome(facts, assessed, back, shortfall),
         service_day=claim.visit.day,
         total=claim.total,
-        aid=assessment.aid - _aid(given_back),
+        aid=assessment.aid - aid_of(given_back),
         visit=claim.visit.id,
         bill=claim.visit.bill or None,
         invoice=claim.visit.invoice or None,
         postings=fund_postings(given_back, -1) + fund_postings(assessment.shares),
-        uses=net_uses(assessment.movements, back.movements if back else ()),
+        uses=net_uses(assessment.movements, back.movements if back else (), frozenset({OFFLINE_EXCESS})),
         alerts=assessed.screening.hits,
-        priors=(_released(facts.referred) if back else ()) + taken,
+        priors=(released(facts.referred) if back else ()) + taken,
         trace=assessed.trace,
-        effects=_shortfall_effects(shortfall),
+        effects=shortfall_effects(shortfall),
     )
+
+
+def declined_for(operation: Operation, claim: Claim, facts: Facts, rulebooks: Rulebooks, refusal: Refusal) -> Decision:
+    """The decision a claim gets when it is refused for this reason, whatever its facts say: for the sandbox's special
+    cards."""
+    verdict = Verdict.CHALLENGED if refusal is Refusal.CHECK_IDENTITY else Verdict.DECLINED
+    assessed = assess_claim(operation, claim, facts, rulebooks)
+    return _declined(operation, claim, facts, verdict, refusal, assessed, None)
 
 
 def _standing(operation: Operation, claim: Claim, facts: Facts) -> Refusal | None:
@@ -316,25 +320,7 @@ def _declined(
         invoice=claim.visit.invoice or None,
         alerts=assessed.screening.hits if assessed else (),
         trace=trace or _bare_trace(operation, claim, facts, verdict),
-        effects=_shortfall_effects(shortfall),
-    )
-
-
-def _bare_trace(operation: Operation, claim: Claim, facts: Facts, verdict: Verdict) -> Activity:
-    """The trace of a claim that was refused before the rules were asked: it counts among the declines."""
-    return Activity(
-        id=operation.id.hex,
-        kind=operation.kind.value,
-        at=int(operation.at.timestamp()),
-        decision=verdict.value,
-        card=operation.card_key[:6].hex(),
-        clinic=operation.author.clinic,
-        terminal=operation.author.terminal,
-        lat=facts.lat,
-        lon=facts.lon,
-        total=claim.total,
-        refers=operation.refers.hex if operation.refers else "",
-        offline=claim.offline is not None,
+        effects=shortfall_effects(shortfall),
     )
 
 
@@ -353,235 +339,25 @@ def _outcome(facts: Facts, assessed: Assessed | None, back: Back | None, shortfa
     )
 
 
-# Offline promises
+def _borne_by_fund(assessed: Assessed, shortfall: Shortfall) -> Assessed:
+    assessment = borne_by_fund(assessed.assessment, shortfall)
+    trace = msgspec.structs.replace(assessed.trace, decision="approved", aid=assessment.aid)
+    return msgspec.structs.replace(assessed, assessment=assessment, trace=trace)
 
 
-def _shortfall(operation: Operation, claim: Claim, facts: Facts, aid: int, reason: Refusal | None) -> Shortfall | None:
-    """What was promised at the counter beyond what aid pays, and who bears it. Without signed terms that is the clinic."""
-    if claim.offline is None or claim.offline.provisional <= aid:
-        return None
-    by_fund = facts.shortfall_owner == "fund" and claim.offline.terms
-    owner = OFFLINE_EXCESS if by_fund else f"clinic:{operation.author.clinic}"
-    return Shortfall(claim.offline.provisional, aid, owner, reason or "")
-
-
-def _shortfall_effects(shortfall: Shortfall | None) -> tuple[dict[str, object], ...]:
-    if shortfall is None:
-        return ()
-    return (
-        {
-            "effect": "shortfall",
-            "owner": shortfall.owner,
-            "promised": shortfall.promised,
-            "exact": shortfall.exact,
-        },
-    )
-
-
-def _borne_by_fund(
-    operation: Operation, claim: Claim, facts: Facts, rulebooks: Rulebooks, shortfall: Shortfall, back: Back | None
-) -> Assessed:
-    """The claim with what was promised paid: the exact aid by its funds, the rest by suspense, as an exception.
-
-    The excess is taken from what the resident would have paid, line by line, so that it can be given back like any share.
-    """
-    entitled = facts if shortfall.exact else msgspec.structs.replace(facts, entitlements=())
-    assessed = assess_claim(operation, claim, entitled, rulebooks, back)
-    assessment = assessed.assessment
-    *others, cash = assessment.shares
-    left = min(shortfall.promised - shortfall.exact, cash.amount)
-    excess = []
-    for amount in cash.lines:
-        excess.append(min(amount, left))
-        left -= excess[-1]
-    lines, total = tuple(excess), sum(excess)
-    share = Share(OFFLINE_EXCESS, OFFLINE_EXCESS, total, lines)
-    rest = Share(
-        cash.payer, cash.fund, cash.amount - total, tuple(a - b for a, b in zip(cash.lines, lines, strict=True))
-    )
-    return msgspec.structs.replace(
-        assessed,
-        assessment=msgspec.structs.replace(
-            assessment,
-            aid=assessment.aid + total,
-            shares=(*others, share, rest),
-            movements=(*assessment.movements, Movement(OFFLINE_EXCESS, total, 0, lines)),
-            no_aid="",
-        ),
-        trace=msgspec.structs.replace(assessed.trace, decision="approved", aid=assessment.aid + total),
-    )
-
-
-# Taking back
-
-
-def _decide_reversal(operation: Operation, reversal: Reversal, facts: Facts) -> Answer:
-    if not facts.now - BEHIND <= operation.at <= facts.now + AHEAD:
-        return Refused(Refusal.EVENT_TIME_OUT_OF_RANGE)
-    referred = facts.referred
-    if referred is None:
-        return _spend_id(operation)
-    back = _back(operation, reversal.lines, facts)
-    if isinstance(back, Refusal):
-        trace = _reversal_trace(operation, facts, Verdict.DECLINED)
-        return Decision(Verdict.DECLINED, back, ReversalOutcome(), trace=trace)
-
-    # From here on nothing refuses.
-    return Decision(
-        verdict=Verdict.APPROVED,
-        reason=None,
-        outcome=ReversalOutcome(back),
-        aid=-_aid(back.shares),
-        total=-sum(share.amount for share in back.shares),
-        postings=fund_postings(back.shares, -1),
-        uses=net_uses((), back.movements),
-        priors=_released(referred) if back.whole else (),
-        trace=_reversal_trace(operation, facts, Verdict.APPROVED, back),
-    )
-
-
-def _spend_id(operation: Operation) -> Decision:
-    """The claim is not here. Its id is spent, so that it is declined should it still arrive."""
-    assert operation.refers is not None
-    return Decision(
-        verdict=Verdict.APPROVED,
-        reason=None,
-        outcome=ReversalOutcome(tombstone=operation.refers),
-        effects=({"effect": "tombstone"},),
-    )
-
-
-def _back(operation: Operation, names: tuple[str, ...], facts: Facts) -> Back | Refusal:
-    """What taking these lines (none named: all that are left) back gives back, or why it cannot be."""
-    referred = facts.referred
-    assert referred is not None
-    if referred.account != operation.account:
-        return Refusal.REFERS_TO_OTHER_ACCOUNT
-    if referred.kind is Kind.TOMBSTONE:
-        return Refusal.ALREADY_REVERSED
-    if operation.author.terminal and referred.clinic != operation.author.clinic:
-        return Refusal.NOT_THE_CLINICS
-    outcome = referred.record.outcome
-    if referred.verdict is not Verdict.APPROVED or not isinstance(outcome, ClaimOutcome) or outcome.assessment is None:
-        return Refusal.NOTHING_TO_REVERSE
-    line_ids = [line.id for line in claim_of(referred).lines]
-    if not set(names) <= set(line_ids):
-        return Refusal.LINE_UNKNOWN
-    gone = {place for record in facts.back for place in _lines_back_of(record.outcome)}
-    places = sorted({line_ids.index(name) for name in names} or set(range(len(line_ids))) - gone)
-    if not places or gone & set(places):
-        return Refusal.ALREADY_REVERSED
-    shares, movements = lines_back(outcome.assessment.shares, outcome.assessment.movements, places)
-    return Back(
-        claim=referred.id,
-        lines=tuple(places),
-        line_ids=tuple(line_ids[place] for place in places),
-        shares=shares,
-        movements=movements,
-        whole=len(gone) + len(places) == len(line_ids),
-        business_day=referred.business_day,
-    )
-
-
-def _lines_back_of(outcome: object) -> tuple[int, ...]:
-    match outcome:
-        case ReversalOutcome(back=Back() as back) | ClaimOutcome(replaced=Back() as back):
-            return back.lines
-    return ()
-
-
-def _back_for_replacement(operation: Operation, claim: Claim, facts: Facts) -> tuple[Back | None, Refusal | None]:
-    if operation.kind is not Kind.REPLACEMENT:
-        return None, None
-    if facts.referred is None:
-        return None, Refusal.NOTHING_TO_REVERSE
-    back = _back(operation, (), facts)
-    if isinstance(back, Refusal):
-        return None, back
-    if claim_of(facts.referred).visit.day != claim.visit.day:
-        return None, Refusal.OTHER_DAY_OF_SERVICE
-    return back, None
-
-
-def claim_of(operation: Stored | Referred) -> Claim:
-    """The claim as it was sent."""
-    return msgspec.json.decode(operation.record.raw, type=Claim)
-
-
-def _released(referred: Referred | None) -> tuple[Prior, ...]:
-    """The prior settlements that a claim taken back wholly lets go."""
-    if referred is None:
-        return ()
-    return tuple(Prior(prior.payer, prior.settlement, False) for prior in claim_of(referred).prior if prior.settlement)
-
-
-def _aid(shares: tuple[Share, ...]) -> int:
-    return sum(share.amount for share in shares if share.fund)
-
-
-def _reversal_trace(operation: Operation, facts: Facts, verdict: Verdict, back: Back | None = None) -> Activity:
+def _bare_trace(operation: Operation, claim: Claim, facts: Facts, verdict: Verdict) -> Activity:
+    """The trace of a claim that was refused before the rules were asked: it counts among the declines."""
     return Activity(
         id=operation.id.hex,
-        kind=Kind.REVERSAL.value,
+        kind=operation.kind.value,
         at=int(operation.at.timestamp()),
         decision=verdict.value,
+        card=operation.card_key[:6].hex(),
         clinic=operation.author.clinic,
         terminal=operation.author.terminal,
         lat=facts.lat,
         lon=facts.lon,
-        aid=-_aid(back.shares) if back else 0,
+        total=claim.total,
         refers=operation.refers.hex if operation.refers else "",
-        whole=back.whole if back else True,
+        offline=claim.offline is not None,
     )
-
-
-# Everything else
-
-
-def _plain(effect: dict[str, object]) -> Decision:
-    return Decision(Verdict.APPROVED, None, PlainOutcome(), effects=(effect,))
-
-
-def _freeze(content: Freeze | Unfreeze) -> Decision:
-    until = (content.until.isoformat() if content.until else FOREVER) if isinstance(content, Freeze) else None
-    if content.subject == "card":
-        return _plain(
-            {"effect": "freeze_card", "until": until, "reason": content.reason, "card_key": content.card_key.hex()}
-        )
-    return _plain({"effect": "freeze_account", "until": until, "reason": content.reason})
-
-
-def _entitle(new: Entitle) -> Decision:
-    return _plain(
-        {
-            "effect": "entitle",
-            "category": new.category,
-            "district": new.district,
-            "starts": new.starts.isoformat(),
-            "ends": new.ends.isoformat() if new.ends else None,
-            "confirmed_by": new.confirmed_by,
-        }
-    )
-
-
-def _stop(stop: Stop, facts: Facts) -> Decision:
-    if stop.entitlement not in facts.entitlement_ids:
-        return Decision(Verdict.DECLINED, Refusal.ENTITLEMENT_UNKNOWN, PlainOutcome())
-    return _plain(
-        {
-            "effect": "stop",
-            "entitlement": str(stop.entitlement),
-            "last_day": stop.last_day.isoformat(),
-            "reason": stop.reason,
-        }
-    )
-
-
-def _decide_stay(operation: Operation, report: StayReport, facts: Facts) -> Decision:
-    mine = [stay for stay in facts.stays if (stay.clinic, stay.stay) == (operation.author.clinic, operation.stay)]
-    effect = {"clinic": operation.author.clinic, "stay": operation.stay}
-    if report.admitted is not None and not mine:
-        return _plain({"effect": "admit", **effect})
-    if report.discharged is not None and mine and mine[0].discharged is None:
-        return _plain({"effect": "discharge", **effect})
-    return Decision(Verdict.DECLINED, Refusal.STAY_UNKNOWN, PlainOutcome())

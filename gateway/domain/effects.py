@@ -70,8 +70,13 @@ def fund_postings(shares: tuple[Share, ...], sign: int = 1) -> tuple[tuple[str, 
     return tuple((share.fund, sign * share.amount) for share in shares if share.fund and share.amount)
 
 
-def net_uses(taken: tuple[Movement, ...], given_back: tuple[Movement, ...] = ()) -> tuple[Use, ...]:
-    """One movement per accumulator: what is used less what is given back; ceilings are those of what is used."""
+def net_uses(
+    taken: tuple[Movement, ...], given_back: tuple[Movement, ...] = (), exceptions: frozenset[str] = frozenset()
+) -> tuple[Use, ...]:
+    """One movement per accumulator: what is used less what is given back; ceilings are those of what is used.
+
+    `exceptions` are the accumulators that may pass their ceiling, openly.
+    """
     amounts: dict[str, int] = {}
     ceilings: dict[str, int | None] = {}
     for movement in taken:
@@ -79,4 +84,4 @@ def net_uses(taken: tuple[Movement, ...], given_back: tuple[Movement, ...] = ())
         ceilings[movement.accumulator] = movement.ceiling
     for movement in given_back:
         amounts[movement.accumulator] = amounts.get(movement.accumulator, 0) - movement.amount
-    return tuple(Use(key, amount, ceilings.get(key)) for key, amount in amounts.items() if amount)
+    return tuple(Use(key, amount, ceilings.get(key), key in exceptions) for key, amount in amounts.items() if amount)

@@ -41,7 +41,8 @@ class Verdict(StrEnum):
 
 
 class Freeze(Struct, frozen=True, tag="freeze"):
-    """Aid does not pay for a card, account, terminal or clinic until a day (exclusive); no day = until further notice."""
+    """Aid does not pay for a card, account, terminal or clinic until a day (exclusive); no day = until further
+    notice."""
 
     subject: Literal["card", "account", "terminal", "clinic"]
     reason: str
@@ -127,6 +128,7 @@ class Operation(Struct, frozen=True):
 
 
 def fingerprint(kind: Kind, author: Author, refers: UUID | None, content: Content) -> bytes:
-    """SHA-256 over kind, author, reference and content in one canonical form: the same for every way of writing the same JSON."""
+    """SHA-256 over kind, author, reference and content in one canonical form: the same for every way of writing the
+    same JSON."""
     canonical = msgspec.json.encode((kind, author.terminal, author.staff, refers, content))
     return sha256(canonical).digest()

@@ -1,7 +1,8 @@
-"""What an operation led to, as it is stored: enough to answer it again word for word, to explain it, and to take it back.
+"""What an operation led to, as it is stored: enough to answer it again word for word, to explain it, and to take it
+back.
 
-Packed with msgspec's MessagePack and sealed. Fields are only ever added, at the end, with defaults: records written years ago
-must open. Amounts are integer fen.
+Packed with msgspec's MessagePack and sealed. Fields are only ever added, at the end, with defaults: records written
+years ago must open. Amounts are integer fen.
 """
 
 from datetime import date

@@ -1,8 +1,8 @@
 """Every way in which this system says no, in order of precedence.
 
-One closed list. What stands earlier is answered first when several reasons hold. A *stored* refusal is the decision of an
-operation and final for its id; the others leave nothing behind, and the same request may be sent again. The HTTP status of
-each is in `gateway/api/problems.py`, because what a word is on the wire is the wire's business.
+One closed list. What stands earlier is answered first when several reasons hold. A *stored* refusal is the decision
+of an operation and final for its id; the others leave nothing behind, and the same request may be sent again. The HTTP
+status of each is in `gateway/api/problems.py`, because what a word is on the wire is the wire's business.
 """
 
 from enum import StrEnum, unique
@@ -29,14 +29,14 @@ class Refusal(StrEnum):
     MALFORMED = "MALFORMED"
     IMPOSSIBLE = "IMPOSSIBLE"
     ID_OUT_OF_RANGE = "ID_OUT_OF_RANGE"
-    EVENT_TIME_OUT_OF_RANGE = "EVENT_TIME_OUT_OF_RANGE"
     TERMS_INVALID = "TERMS_INVALID"
     DEADLINE_PASSED = "DEADLINE_PASSED"
     IN_FLIGHT = "IN_FLIGHT"
     FAULT = "FAULT"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
-    # The same id again.
+    # The same id again: a repeat is answered however late it comes.
     ID_REUSED = "ID_REUSED"
+    EVENT_TIME_OUT_OF_RANGE = "EVENT_TIME_OUT_OF_RANGE"
     # From here on refusals are decisions: stored, and final for the id.
     REVERSED_BEFORE_ARRIVAL = "REVERSED_BEFORE_ARRIVAL"
     # What a reversal, a replacement or a superseding claim refers to.
@@ -163,11 +163,6 @@ SAYINGS: dict[Refusal, Saying] = {
         "The id was not made within the accepted period.",
         "Check the terminal's clock; ids are UUIDv7 and carry their time.",
     ),
-    Refusal.EVENT_TIME_OUT_OF_RANGE: _problem(
-        "业务时间不在受理范围内，请检查终端时间。",
-        "The time of the event is not within the accepted skew.",
-        "Check the terminal's clock. Claims captured offline must say so.",
-    ),
     Refusal.TERMS_INVALID: _problem(
         "离线凭据无效或已过期。",
         "The offline terms are not ours, not this card's, or had expired when the claim was captured.",
@@ -201,6 +196,11 @@ SAYINGS: dict[Refusal, Saying] = {
         "业务编号已被另一笔业务使用。",
         "This id already stands for other content; nothing was changed.",
         "Integrator: make a new id for every new content. `fields` names what differs. A security event was kept.",
+    ),
+    Refusal.EVENT_TIME_OUT_OF_RANGE: _problem(
+        "业务时间不在受理范围内，请检查终端时间。",
+        "The time of the event is not within the accepted skew.",
+        "Check the terminal's clock. Claims captured offline must say so.",
     ),
     Refusal.REVERSED_BEFORE_ARRIVAL: _no(
         "这笔业务已先行撤销，救助不支付。",

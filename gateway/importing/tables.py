@@ -107,7 +107,7 @@ def read_table(content: bytes, columns: Sequence[Column], *, sheet: str = "") ->
     merged = [
         row_error(row + 1, headers[column] if column < len(headers) else "", Problem.MERGED)
         for row, column in found.merged
-        if row > at and row + 1 in filled
+        if row + 1 in filled
     ]
     overlong = [
         row_error(row.number, "", Problem.NO_COLUMN)

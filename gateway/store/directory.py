@@ -1,4 +1,5 @@
-"""Who and what is known: which account a card opens, and the registration of residents, cards, clinics and terminals."""
+"""Who and what is known: which account a card opens, and the registration of residents, cards, clinics and
+terminals."""
 
 from collections import OrderedDict
 from uuid import UUID
@@ -8,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.domain.claim import Card
+from gateway.store.line import Connection, Pool
 from gateway.store.statements import load
 from gateway.trust.blind import BlindIndex
 from gateway.trust.sealing import Sealer
@@ -32,7 +34,7 @@ class Resident(Struct, frozen=True):
 class Directory:
     """Look-up and registration in one schema."""
 
-    def __init__(self, pool: asyncpg.Pool, blind: BlindIndex, sealer: Sealer) -> None:
+    def __init__(self, pool: Pool, blind: BlindIndex, sealer: Sealer) -> None:
         self._pool = pool
         self._blind = blind
         self._sealer = sealer
@@ -153,7 +155,7 @@ class Directory:
             *_SQL["add_security_event"].bind(kind=kind, terminal=terminal, operation_id=operation, detail=detail),
         )
 
-    async def _adopted_or_new(self, connection: asyncpg.Connection, key: bytes) -> int:
+    async def _adopted_or_new(self, connection: Connection, key: bytes) -> int:
         """The stub account that the id number opened already, or a new one."""
         row = await connection.fetchrow(_SQL["account_of_card"].sql, key)
         if row is None:
@@ -162,7 +164,7 @@ class Directory:
         await _execute(connection, "stub_becomes_resident", account_id=row["account_id"])
         return int(row["account_id"])
 
-    async def _add_card(self, connection: asyncpg.Connection, card: Card, account: int) -> None:
+    async def _add_card(self, connection: Connection, card: Card, account: int) -> None:
         key = self.card_key(card)
         await _execute(
             connection, "add_card", card_key=key, account_id=account, kind=card.kind, sealed=self._seal_card(card, key)
@@ -180,7 +182,8 @@ class Directory:
         return await self._pool.fetchrow(_SQL[statement].sql, *_SQL[statement].bind(**values))
 
     async def _value(self, statement: str, /, **values: object) -> int:
-        return await self._pool.fetchval(_SQL[statement].sql, *_SQL[statement].bind(**values))
+        found: int = await self._pool.fetchval(_SQL[statement].sql, *_SQL[statement].bind(**values))
+        return found
 
     @staticmethod
     def _known(found: int | None, what: str) -> int:
@@ -193,9 +196,10 @@ def _row_id(account: int) -> bytes:
     return account.to_bytes(8, "big")
 
 
-async def _execute(connection: asyncpg.Connection, statement: str, /, **values: object) -> None:
+async def _execute(connection: Connection, statement: str, /, **values: object) -> None:
     await connection.execute(_SQL[statement].sql, *_SQL[statement].bind(**values))
 
 
-async def _value(connection: asyncpg.Connection, statement: str, /, **values: object) -> int:
-    return await connection.fetchval(_SQL[statement].sql, *_SQL[statement].bind(**values))
+async def _value(connection: Connection, statement: str, /, **values: object) -> int:
+    found: int = await connection.fetchval(_SQL[statement].sql, *_SQL[statement].bind(**values))
+    return found

@@ -6,7 +6,7 @@ to zero, so nothing afterwards would have shown it. That is why this is asked be
 
 from __future__ import annotations
 
-import asyncpg
+from gateway.store.line import Connection
 
 OLDEST_VERSION = 15
 
@@ -23,7 +23,7 @@ class UnsafeDurability(Exception):
     """The server, as this connection sees it, may lose what it acknowledges; the sentence says how to change that."""
 
 
-async def refuse_unsafe(connection: asyncpg.Connection) -> None:
+async def refuse_unsafe(connection: Connection) -> None:
     """Raises UnsafeDurability unless every commit of this connection is durable and the server is 15 or newer.
 
     The values are those in force here: a setting of the role, the database or the DSN counts like the server's own.

@@ -26,6 +26,7 @@ from gateway.store.embedded_home import (
     ASK_STATUS,
     ASK_STOP,
     DATABASE,
+    LINUX_ONLY,
     PORT,
     SUPERUSER,
     EmbeddedUnavailable,
@@ -164,7 +165,9 @@ class _Patience:
 
     def until_readable(self, source: socket.socket | int) -> None:
         """Returns when there is something to read; raises EmbeddedUnavailable when the time is up."""
-        while not select.select([source], [], [], 0.5)[0]:
+        ready = select.poll()  # not select(): a busy gateway has file descriptors beyond its 1023
+        ready.register(source, select.POLLIN)
+        while not ready.poll(500):
             self._check()
 
     def silent_end(self, said: str) -> dict[str, Any]:
@@ -197,10 +200,7 @@ class _Patience:
 
 def _place(home: Path) -> Home:
     if sys.platform != "linux":
-        raise EmbeddedUnavailable(
-            "The embedded PostgreSQL runs on Linux only. "
-            "On this system, set a DSN that names a running PostgreSQL 15 or newer."
-        )
+        raise EmbeddedUnavailable(LINUX_ONLY)
     return Home(home.expanduser().resolve())
 
 
@@ -244,7 +244,7 @@ def _start(place: Home, settings: Mapping[str, str], patience: _Patience) -> dic
     command = [sys.executable, "-P", "-m", "gateway.store.supervisor", "--detach", str(place.root), *words]
     starter = subprocess.Popen(  # noqa: S603 -- our own program, no shell
         command,
-        bufsize=0,  # nothing may be read ahead: the next wait is a select() on the pipe itself
+        bufsize=0,  # nothing may be read ahead: the next wait is a poll of the pipe itself
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -266,8 +266,11 @@ def _start(place: Home, settings: Mapping[str, str], patience: _Patience) -> dic
 
 
 def _takes_connections(place: Home) -> bool:
-    """Whether the server asks a newcomer for the password: the supervisor may not know yet that it was killed, and after
-    the death of a backend it turns everybody away for a while."""
+    """Whether the server asks a newcomer for the password.
+
+    The supervisor alone cannot say: it may not know yet that the server was killed, and a server whose backend died
+    turns everybody away for a while.
+    """
     words = f"user\0{SUPERUSER}\0database\0{DATABASE}\0\0".encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as newcomer:
         newcomer.settimeout(PROOF_LIMIT_S)

@@ -21,6 +21,9 @@ from pathlib import Path
 PORT = 5432  # only the name of the socket file: nothing listens on TCP
 SUPERUSER = "postgres"
 DATABASE = "postgres"
+LINUX_ONLY = (
+    "The embedded PostgreSQL runs on Linux only. On this system, set a DSN that names a running PostgreSQL 15 or newer."
+)
 
 # One word and a newline over the supervisor's socket; it answers with one line of JSON.
 ASK_READY = b"ready\n"  # answered when the server takes connections

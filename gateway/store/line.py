@@ -1,12 +1,23 @@
 """One connection that is kept for one user, renewed when it breaks, and knows when a commit was not replicated."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
+Connection = asyncpg.Connection | PoolConnectionProxy
+"""One connection, one's own or lent by a pool."""
+Pool = asyncpg.Pool
+Row = asyncpg.Record
 _NOT_REPLICATED = "01000"
 """SQLSTATE of the warning 'committed locally, but might not have been replicated to the standby'."""
+
+
+async def connect(dsn: str, **settings: Any) -> asyncpg.Connection:
+    """One plain connection, as whoever the DSN says."""
+    return await asyncpg.connect(dsn, **settings)
 
 
 class NotReplicated(Exception):
@@ -16,16 +27,15 @@ class NotReplicated(Exception):
 class Line:
     """A dedicated connection: no pool between a lane and its statements."""
 
-    def __init__(self, dsn: str, **connect: Any) -> None:
-        self._dsn = dsn
-        self._connect = connect
+    def __init__(self, open_connection: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+        self._open = open_connection
         self._connection: asyncpg.Connection | None = None
         self._warned = False
 
     async def connection(self) -> asyncpg.Connection:
         """The connection, made anew if the last one broke."""
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._dsn, **self._connect)
+            self._connection = await self._open()
             self._connection.add_log_listener(self._listen)
         return self._connection
 

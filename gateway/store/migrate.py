@@ -1,8 +1,11 @@
 """Brings a database to the schema this code wants: roles, the two schemas, and the numbered migrations in each.
 
-A migration is a file `NNNN_what.pre.sql` or `NNNN_what.post.sql`. *Pre* runs before the new code is started, and the old code
-must still work on it; *post* runs when no old code runs any more. A file that was applied is never edited: its checksum is kept,
-and a changed one is refused. A first line `-- no transaction` runs a file outside a transaction (CREATE INDEX CONCURRENTLY).
+A migration is a file `NNNN_what.pre.sql` or `NNNN_what.post.sql`. *Pre* runs before the new code is started, and the
+old code
+must still work on it; *post* runs when no old code runs any more. A file that was applied is never edited: its
+checksum is kept,
+and a changed one is refused. A first line `-- no transaction` runs a file outside a transaction (CREATE INDEX
+CONCURRENTLY).
 """
 
 import asyncio
@@ -61,9 +64,11 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(connection: asyncpg.Connection, *, phases: tuple[str, ...] = ("pre", "post")) -> list[str]:
-    """Applies what is missing in both schemas, with a role that may create roles and schemas. Returns `schema/file` applied.
+    """Applies what is missing in both schemas, with a role that may create roles and schemas. Returns `schema/file`
+    applied.
 
-    Several processes may call this at once: one does the work, the others wait for it. The lock is polled, because waiting inside
+    Several processes may call this at once: one does the work, the others wait for it. The lock is polled, because
+    waiting inside
     `pg_advisory_lock()` holds a snapshot that CREATE INDEX CONCURRENTLY would wait for in turn: a deadlock.
     """
     await refuse_unsafe(connection)
@@ -105,8 +110,8 @@ async def _migrate_schema(connection: asyncpg.Connection, schema: str, phases: t
     )
     try:
         await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration ("
-            "number int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            "CREATE TABLE IF NOT EXISTS migration (number int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL"
+            ", applied_at timestamptz NOT NULL DEFAULT now())"
         )
         await connection.execute("GRANT SELECT ON migration TO aidgate_posting, aidgate_console, aidgate_readonly")
         missing = [migration for migration in await _missing(connection, schema) if migration.phase in phases]
@@ -131,7 +136,8 @@ async def _missing(connection: asyncpg.Connection, schema: str) -> list[Migratio
             )
     if surplus := applied.keys() - {migration.number for migration in known}:
         raise MigrationRefused(
-            f"schema {schema} is newer than this code: migration {max(surplus):04} is unknown here. Install the newer version."
+            f"schema {schema} is newer than this code: migration {max(surplus):04} is unknown here. "
+            "Install the newer version."
         )
     return [migration for migration in known if migration.number not in applied]
 

@@ -315,7 +315,7 @@ class Cluster:
 
 def refuse_owned(settings: Mapping[str, str]) -> None:
     """Raises EmbeddedUnavailable for a setting that the supervisor decides itself."""
-    owned = sorted(set(settings) & _OWNED_SETTINGS)
+    owned = sorted(name for name in settings if name.lower() in _OWNED_SETTINGS)
     if owned:
         raise EmbeddedUnavailable(
             f"The embedded PostgreSQL decides {', '.join(owned)} itself: unix socket only, and every commit durable. "

@@ -17,6 +17,7 @@ from gateway.domain.effects import Decision
 from gateway.domain.facts import AccountStay, Facts, Referred, Stored
 from gateway.domain.operation import Kind, Operation, Verdict
 from gateway.domain.outcome import PlainOutcome, Record, pack, unpack
+from gateway.store.line import Connection
 from gateway.store.statements import load
 from gateway.trust.sealing import Sealer
 from rules import Activity, Entitlement
@@ -65,7 +66,7 @@ class Rounds:
         self._sealer = sealer
         self._ledgers: set[str] = set()
 
-    async def facts(self, connection: asyncpg.Connection, questions: Sequence[Question]) -> list[Facts]:
+    async def facts(self, connection: Connection, questions: Sequence[Question]) -> list[Facts]:
         """The facts of each operation, all of one snapshot, in the order of the questions."""
         operations = [question.operation for question in questions]
         arguments = _FACTS.bind(
@@ -84,21 +85,21 @@ class Rounds:
         by_place = {row["n"]: row for row in rows}
         return [self._facts(question, by_place[n]) for n, question in enumerate(questions, 1)]
 
-    async def post(self, connection: asyncpg.Connection, decided: Sequence[Decided]) -> Posted:
+    async def post(self, connection: Connection, decided: Sequence[Decided]) -> Posted:
         """Posts what is still true in one call that commits by itself. Raises what PostgreSQL raises."""
         await self._open_ledgers(connection, decided)
         row = await connection.fetchrow(_POST.sql, *self._post_arguments(decided))
         assert row is not None
         return Posted(frozenset(n - 1 for n in row["posted"]), row["posted_at"], row["business_day"])
 
-    async def _open_ledgers(self, connection: asyncpg.Connection, decided: Sequence[Decided]) -> None:
+    async def _open_ledgers(self, connection: Connection, decided: Sequence[Decided]) -> None:
         """Funds are named by rulebooks: the first posting on one opens its ledger account."""
         unopened = {ledger for item in decided for ledger, _ in item.decision.postings} - self._ledgers
         if unopened:
             await connection.execute(_OPEN.sql, *_OPEN.bind(ledgers=sorted(unopened)))
             self._ledgers |= unopened
 
-    async def lock(self, connection: asyncpg.Connection, accounts: Iterable[int]) -> None:
+    async def lock(self, connection: Connection, accounts: Iterable[int]) -> None:
         """Waits until these accounts can be locked: what was read of them before is then as durable as a commit."""
         await connection.fetch(_LOCK.sql, *_LOCK.bind(account_ids=sorted(set(accounts))))
 

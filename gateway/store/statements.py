@@ -1,7 +1,7 @@
 """SQL in files: one file per verb, its statements in running order, each under a `-- :name` heading, arguments by name.
 
-A statement is prepared by asyncpg with `$1, $2, …`; the files say `:account_id`, and this module puts the two together. A test
-prepares every statement against the real schema.
+A statement is prepared by asyncpg with `$1, $2, …`; the files say `:account_id`, and this module puts the two
+together. A test prepares every statement against the real schema.
 """
 
 import re

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.store.embedded_home import ASK_READY, ASK_STATUS, ASK_STOP, EmbeddedUnavailable, Home
+from gateway.store.embedded_home import ASK_READY, ASK_STATUS, ASK_STOP, LINUX_ONLY, EmbeddedUnavailable, Home
 from gateway.store.postgres_binaries import BinariesUnavailable
 from gateway.store.postgres_cluster import Cluster, refuse_owned
 from gateway.store.postgres_user import become, user_of
@@ -41,7 +41,7 @@ STOPPING = "stopping"
 
 # Read by hand: argparse would cost a tenth of a warm start.
 _USAGE = "python -m gateway.store.supervisor [--detach] [--set=NAME=VALUE ...] HOME"
-_SETTING = re.compile(r"--set=[a-z_.]+=")
+_SETTING = re.compile(r"--set=[A-Za-z0-9_.]+=")
 
 _TICK_S = 0.005
 _FIRST_START_TRIES = 5  # when something kills it; when it refuses by itself, once is enough
@@ -56,16 +56,24 @@ class Supervisor:
     def __init__(self, home: Home, settings: Mapping[str, str]) -> None:
         self.home = home
         self.cluster = Cluster(home, settings)
-        self.state = STARTING
+        self.stopping = False
+        self.ready = False
         self.postmaster: subprocess.Popen[bytes] | None = None
         self.was_ready = False
         self.restarts = 0
         self.last_error = ""
+        self._end_asked = False
         self._failures = 0
         self._next_start = 0.0
         self._started = time.monotonic()
         self._waiting: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
+
+    @property
+    def state(self) -> str:
+        if self.stopping:
+            return STOPPING
+        return READY if self.ready else STARTING
 
     def run(self) -> None:
         """Returns when it was asked to stop and the server is gone; raises EmbeddedUnavailable if none can start."""
@@ -88,18 +96,19 @@ class Supervisor:
         """Does what is due, and says whether there is anything left to do."""
         if self.postmaster is not None and self.postmaster.poll() is not None:
             self._mourn(self.postmaster.returncode)
-        if self.state == STOPPING:
-            return self.postmaster is not None
+        if self.stopping:
+            return self._end_server()
         if self.postmaster is None and time.monotonic() >= self._next_start:
             self.postmaster = self.cluster.start()
             if self.postmaster is None:
-                self.last_error = "Waiting for processes of an earlier server on this data directory to end."
-        elif self.postmaster is not None and self.state == STARTING and self.cluster.is_ready(self.postmaster.pid):
+                there = ", ".join(map(str, self.cluster.processes())) or "not visible from here"
+                self.last_error = f"Waiting for processes of another server on this data directory to end: {there}."
+        elif self.postmaster is not None and not self.ready and self.cluster.is_ready(self.postmaster.pid):
             self._greet(self.postmaster.pid)
         return True
 
     def _greet(self, pid: int) -> None:
-        self.state, self.was_ready, self._failures, self.last_error = READY, True, 0, ""
+        self.ready, self.was_ready, self._failures, self.last_error = True, True, 0, ""
         log(f"server {pid} is ready after {time.monotonic() - self._started:.3f} s")
         announce(self.describe())
         for asker in tuple(self._waiting):
@@ -107,8 +116,8 @@ class Supervisor:
 
     def _mourn(self, exit_code: int) -> None:
         """The server is gone: by our wish, to be restarted, or without ever having been ready."""
-        self.postmaster = None
-        if self.state == STOPPING:
+        self.postmaster, self.ready = None, False
+        if self.stopping:
             log(f"server has shut down, exit {exit_code}")
             return
         how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit {exit_code}"
@@ -118,17 +127,23 @@ class Supervisor:
             raise EmbeddedUnavailable(f"PostgreSQL did not start. {self.last_error} (log: {self.home.server_log})")
         # At once the first time; then ever slower, because what needs an operator (a full disk) lasts.
         wait = min(_LONGEST_BACKOFF_S, 0.1 * 2**self._failures) if self._failures else 0.0
-        self.state, self._next_start = STARTING, time.monotonic() + wait
-        self._started = self._next_start
+        self._started = self._next_start = time.monotonic() + wait
         self._failures += 1
         self.restarts += 1
 
     def _stop(self) -> None:
-        if self.state != STOPPING:
+        """Only notes the wish: a signal may bring it at any moment, also just before the server's process is known."""
+        self.stopping = True
+
+    def _end_server(self) -> bool:
+        """Asks the server once to shut down, and says whether it is still there."""
+        if self.postmaster is None:
+            return False
+        if not self._end_asked:
+            self._end_asked = True
             log("stopping")
-        self.state = STOPPING
-        if self.postmaster is not None:
             self.postmaster.send_signal(signal.SIGINT)
+        return True
 
     def _pause(self) -> float:
         if self.state == STARTING:
@@ -220,6 +235,8 @@ class Supervisor:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs until stopped. Exit 0 after a stop or when another one holds the home, 1 if PostgreSQL cannot run."""
+    if sys.platform != "linux":
+        return _fail(LINUX_ONLY)
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = [word for word in words if word.startswith("-")]
     if len(words) - len(options) != 1 or not all(word == "--detach" or _SETTING.match(word) for word in options):

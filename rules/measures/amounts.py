@@ -1,10 +1,9 @@
 """How much aid."""
 
-from rules.day_books import CounterDay
-from rules.measures.scene import Scene, Values
+from rules.measures.scene import CounterDay, Scene
 
 
-def aid_amount(scene: Scene, counter: CounterDay) -> Values:
+def aid_amount(scene: Scene, counter: CounterDay) -> int:
     """Fen of aid in the window, the attempt's included, less what partial reversals gave back."""
     back = scene.given_back
     most = 0
@@ -13,4 +12,4 @@ def aid_amount(scene: Scene, counter: CounterDay) -> Values:
         if back:
             total -= sum([back.get(entry.id, 0) for entry in span])
         most = max(most, total)
-    return [("", scene.attempt.aid + most)]
+    return scene.attempt.aid + most

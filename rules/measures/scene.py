@@ -1,12 +1,11 @@
 """The activity around one attempt, sorted once for all counters."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
 from rules.activity import Activity, Stay
-from rules.day_books import CounterDay
 
 CLAIMS = ("claim", "replacement")
 APPROVED = "approved"
@@ -16,82 +15,88 @@ _at = attrgetter("at")
 
 
 class Entries:
-    """Entries of one kind in order of event time, without the attempt."""
+    """Entries of one kind in order of event time, without the attempt.
 
-    __slots__ = ("_at", "_attempt_at", "_spans", "entries")
+    A window includes its end and not its beginning: what happened exactly its length before the end is outside.
+    Besides the window that ends at the attempt, those count that end at a later entry and still contain the
+    attempt: an attempt that arrives late is judged where it happened, and so are the entries after it that it
+    would have been counted with.
+    """
+
+    __slots__ = ("_attempt_at", "_spans", "_times", "_upto", "entries")
 
     def __init__(self, entries: list[Activity], attempt_at: int) -> None:
-        entries.sort(key=_at)
         self.entries = entries
-        self._at = [entry.at for entry in entries]
+        self._times = [entry.at for entry in entries]
         self._attempt_at = attempt_at
+        self._upto = bisect_right(self._times, attempt_at)
         self._spans: dict[int, list[list[Activity]]] = {}
-
-    def spans(self, seconds: int) -> list[list[Activity]]:
-        """The entries of every window of that length that contains the attempt and ends at it or at a later entry.
-
-        An attempt that arrives late is judged where it happened, and so are the entries after it that it would
-        have been counted with. A window includes its end and not its beginning: what happened exactly `seconds`
-        before is outside.
-        """
-        spans = self._spans.get(seconds)
-        if spans is None:
-            times, attempt_at = self._at, self._attempt_at
-            upto = bisect_right(times, attempt_at)
-            spans = [self.entries[bisect_right(times, attempt_at - seconds) : upto]]
-            for index in range(upto, len(times)):
-                if times[index] - seconds >= attempt_at:
-                    break
-                spans.append(
-                    self.entries[bisect_right(times, times[index] - seconds) : bisect_right(times, times[index])]
-                )
-            self._spans[seconds] = spans
-        return spans
 
     def later(self, seconds: int) -> list[int]:
         """Event times of the entries after the attempt whose windows of that length contain it."""
-        return [time for time in self._at if self._attempt_at < time < self._attempt_at + seconds]
+        return [time for time in self._times[self._upto :] if time < self._attempt_at + seconds]
 
     def count(self, end: int, seconds: int) -> int:
         """How many entries the window of that length has that ends at `end`."""
-        return bisect_right(self._at, end) - bisect_right(self._at, end - seconds)
+        return bisect_right(self._times, end) - bisect_right(self._times, end - seconds)
+
+    def most(self, seconds: int) -> int:
+        """The most entries that one window of that length has."""
+        if not self._times:
+            return 0
+        here = self._upto - bisect_right(self._times, self._attempt_at - seconds)
+        if self._upto == len(self._times):
+            return here
+        return max([here, *[self.count(end, seconds) for end in self.later(seconds)]])
+
+    def spans(self, seconds: int) -> list[list[Activity]]:
+        """The entries of every window of that length, the one that ends at the attempt first."""
+        spans = self._spans.get(seconds)
+        if spans is None:
+            times, entries = self._times, self.entries
+            spans = [entries[bisect_right(times, self._attempt_at - seconds) : self._upto]]
+            for end in self.later(seconds):
+                spans.append(entries[bisect_right(times, end - seconds) : bisect_right(times, end)])
+            self._spans[seconds] = spans
+        return spans
+
+    def before(self) -> list[Activity]:
+        """The entries up to the attempt."""
+        return self.entries[: self._upto]
+
+    def after(self) -> list[Activity]:
+        """The entries after the attempt."""
+        return self.entries[self._upto :]
 
 
 class Scene:
     """What the measures look at. Entries that were superseded, and what a replacement takes back, are no repeats."""
 
-    __slots__ = ("attempt", "claims", "declines", "given_back", "present", "reversals", "standing", "stays")
+    __slots__ = ("attempt", "claims", "declines", "given_back", "present", "repeats", "reversals", "standing", "stays")
 
-    def __init__(self, activity: Iterable[Activity], attempt: Activity, stays: Sequence[Stay]) -> None:
+    def __init__(self, activity: Sequence[Activity], attempt: Activity, stays: Sequence[Stay]) -> None:
         self.attempt = attempt
         self.stays = stays
-        taken_whole: set[str] = set()
-        superseded: set[str] = set()
-        entries = [entry for entry in activity if entry.id != attempt.id]
-        for entry in (*entries, attempt):
-            if not entry.refers:
-                continue
-            if entry.kind == "claim":
-                superseded.add(entry.refers)
-            elif entry.whole and entry.decision != DECLINED:
-                taken_whole.add(entry.refers)
+        entries = sorted([entry for entry in activity if entry.id != attempt.id], key=_at)
+        taken_whole, superseded = _referred((*entries, attempt))
         standing: list[Activity] = []
         declines: list[Activity] = []
         claims: list[Activity] = []
         reversals: list[Activity] = []
         present: list[Activity] = []
-        back: dict[str, int] = {}
+        self.given_back: dict[str, int] = {}
+        """Aid that partial reversals gave back, by claim."""
         for entry in entries:
             if entry.kind == "reversal":
                 reversals.append(entry)
                 if not entry.whole:
-                    back[entry.refers] = back.get(entry.refers, 0) + entry.aid
+                    self.given_back[entry.refers] = self.given_back.get(entry.refers, 0) + entry.aid
                 continue
             present.append(entry)
-            if entry.kind == "replacement" and entry.decision == APPROVED:
-                reversals.append(entry)
             if entry.decision == APPROVED:
                 claims.append(entry)
+                if entry.kind == "replacement":
+                    reversals.append(entry)
                 if entry.id not in taken_whole:
                     standing.append(entry)
             elif entry.decision == DECLINED and not entry.by_counter and entry.id not in superseded:
@@ -106,20 +111,59 @@ class Scene:
         self.reversals = Entries(reversals, at)
         self.present = Entries(present, at)
         """Every attempt at a counter, whatever came of it: the card was there."""
-        self.given_back = back
-        """Aid that partial reversals gave back, by claim."""
+        items, total, clinic = attempt.items, attempt.total, attempt.clinic
+        same = [each for each in standing if each.items == items and each.total == total and each.clinic == clinic]
+        self.repeats = Entries(same if items else [], at)
+        """Standing claims of the same clinic, total and items."""
 
 
-Values = Iterable[tuple[str, int]]
-"""(subject within the account, value); the subject is empty when it is the account itself."""
+def _referred(entries: Sequence[Activity]) -> tuple[set[str], set[str]]:
+    """Ids that were taken back wholly, and ids that a later claim superseded."""
+    taken_whole: set[str] = set()
+    superseded: set[str] = set()
+    for entry in entries:
+        if entry.refers:
+            if entry.kind == "claim":
+                superseded.add(entry.refers)
+            elif entry.whole and entry.decision != DECLINED:
+                taken_whole.add(entry.refers)
+    return taken_whole, superseded
+
+
+class CounterDay(NamedTuple):
+    """One counter in one window, as it holds on a day."""
+
+    key: str
+    measure: "Measure"
+    window: str
+    seconds: int
+    per_card: bool
+    lowest: int
+    """The lowest threshold."""
+    bands: tuple[tuple[int, str], ...]
+    """Threshold and action, highest threshold first."""
+    snooze: int
+    """Seconds."""
+    tolerance: int
+    """Ppm."""
+    distance_above: int
+    """Metres."""
+    amount_above: int
+    """Fen."""
+    share_above: int
+    """Ppm."""
 
 
 class Measure(NamedTuple):
     """How a counter is computed, and what its definition has to state."""
 
-    value: Callable[[Scene, CounterDay], Values]
     unit: str
+    of_account: Callable[[Scene, CounterDay], int] | None = None
+    """The value; either this or the next."""
+    of_parts: Callable[[Scene, CounterDay], list[tuple[str, int]]] | None = None
+    """The value for each part of the account, such as an ingredient."""
     needs: tuple[str, ...] = ()
+    """Settings that the definition must state, and no others."""
     scale: int = 1
     """How many of the value's units one unit of a threshold is: amounts are fen, thresholds are stated in yuan."""
     windowed: bool = True

@@ -1,22 +1,17 @@
 """Stays in hospital."""
 
-from rules.day_books import CounterDay
-from rules.measures.scene import Scene, Values
+from rules.measures.scene import CounterDay, Scene
 
 
-def open_stays_elsewhere(scene: Scene, counter: CounterDay) -> Values:
+def open_stays_elsewhere(scene: Scene, counter: CounterDay) -> int:
     """Inpatient stays at other clinics that were open when the attempt happened."""
     attempt = scene.attempt
-    return [
-        (
-            "",
-            sum(
-                [
-                    stay.clinic != attempt.clinic
-                    and stay.admitted <= attempt.at
-                    and (stay.discharged is None or stay.discharged > attempt.at)
-                    for stay in scene.stays
-                ]
-            ),
-        )
-    ]
+    return len(
+        [
+            stay
+            for stay in scene.stays
+            if stay.clinic != attempt.clinic
+            and stay.admitted <= attempt.at
+            and (stay.discharged is None or stay.discharged > attempt.at)
+        ]
+    )

@@ -1,33 +1,33 @@
 """How fast the card must have travelled."""
 
+from collections.abc import Iterable
 from math import asin, cos, radians, sin, sqrt
 
 from rules.activity import Activity
-from rules.day_books import CounterDay
-from rules.measures.scene import Scene, Values
+from rules.measures.scene import CounterDay, Scene
 
 EARTH_RADIUS = 6_371_008.8
 """Metres, mean radius (IUGG)."""
 
 
-def travel_speed(scene: Scene, counter: CounterDay) -> Values:
+def travel_speed(scene: Scene, counter: CounterDay) -> int:
     """km/h between the attempt and the entry before and the one after it, where their clinics lie far enough apart.
 
     An attempt of any outcome counts: the card was at the counter. Clinics without coordinates (0, 0) are passed over.
     """
     attempt = scene.attempt
-    if not (attempt.lat or attempt.lon):
-        return []
-    before = after = None
-    for entry in scene.present.entries:
-        if not (entry.lat or entry.lon):
-            continue
-        if entry.at <= attempt.at:
-            before = entry
-        else:
-            after = entry
-            break
-    return [("", max([_speed(attempt, entry, counter) for entry in (before, after) if entry is not None], default=0))]
+    if not _placed(attempt):
+        return 0
+    neighbours = (_first_placed(reversed(scene.present.before())), _first_placed(scene.present.after()))
+    return max([_speed(attempt, entry, counter) for entry in neighbours if entry is not None], default=0)
+
+
+def _placed(entry: Activity) -> bool:
+    return entry.lat != 0 or entry.lon != 0
+
+
+def _first_placed(entries: Iterable[Activity]) -> Activity | None:
+    return next((entry for entry in entries if _placed(entry)), None)
 
 
 def _speed(one: Activity, other: Activity, counter: CounterDay) -> int:

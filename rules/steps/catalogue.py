@@ -20,9 +20,9 @@ MILLI = 1000
 
 def read_bill(situation: Situation, books: DayBooks, steps: list[Step]) -> Bill:
     """The bill by part and line, with a step for every line that is not wholly in scope."""
-    lines = situation.lines
-    bill = Bill([line.id for line in lines], [line.amount for line in lines])
-    _check(bill, lines)
+    _check(situation.lines)
+    bill = Bill(situation.lines)
+    lines = bill.items
     rounding = books.schemes[0].rounding if books.schemes else HALF_UP
     nursing_counts = situation.visit_type == "inpatient"
     own_codes = books.clinics.get(situation.clinic, {})
@@ -49,12 +49,12 @@ def read_bill(situation: Situation, books: DayBooks, steps: list[Step]) -> Bill:
     return bill
 
 
-def _check(bill: Bill, lines: tuple[Line, ...]) -> None:
+def _check(lines: tuple[Line, ...]) -> None:
     if not lines:
         raise SituationError("the claim has no lines: send at least one")
-    if len(set(bill.ids)) != len(lines):
+    if len({line.id for line in lines}) != len(lines):
         raise SituationError("two lines have the same id: give each line of the claim its own")
-    if min(bill.amounts) <= 0:
+    if min([line.amount for line in lines]) <= 0:
         raise SituationError("a line has no positive amount: leave lines of nothing out")
     if min([line.quantity for line in lines]) <= 0:
         raise SituationError("a line has no positive quantity: quantities are in thousandths of a unit, so 1 is 1000")

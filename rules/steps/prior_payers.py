@@ -50,7 +50,7 @@ def pay(bill: Bill, paid: Sequence[tuple[str, int]], payers: PayersDay, steps: l
                 payers.ground.status,
             )
         )
-        shares.append(Share(payer, "", amount, tuple(lines)))
+        shares.append(Share(payer, "", amount, bill.as_sent(lines)))
     return shares
 
 

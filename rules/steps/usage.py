@@ -16,4 +16,5 @@ class Usage(NamedTuple):
     def of(self, limit: Limit) -> tuple[str, int]:
         """The accumulator's key for this claim, and what is used of it."""
         key = limit.key(self.year, self.visit)
-        return key, self.used.get(key, 0)
+        # A correction may have left less than nothing; it must not lift a ceiling.
+        return key, max(0, self.used.get(key, 0))

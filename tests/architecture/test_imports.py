@@ -17,6 +17,13 @@ THIRD_PARTY = {
 # Spreadsheets are read in one module of rules, outside its pure core.
 SHEET_LOADER = "python_calamine"
 
+# Who may call rules, as opposed to naming their records. Functions are written in small letters, records are not.
+CALLS_RULES = {
+    "gateway/domain/decision.py": None,
+    "gateway/domain/taking_back.py": {"lines_back"},
+    "gateway/rulebooks.py": {"load_rulebooks", "read_folder", "shipped"},
+}
+
 _FORK_AND_IMPORT = """
 import importlib, importlib.util, os, sys, traceback
 preloaded, names = (argument.split(",") for argument in sys.argv[1:])
@@ -80,6 +87,34 @@ def test_pure_packages_import_nothing_else(folder: str) -> None:
     unexpected = {name: names - THIRD_PARTY[folder] - {SHEET_LOADER} for name, names in used.items()}
     assert not {name: names for name, names in unexpected.items() if names}
     assert len([name for name, names in used.items() if SHEET_LOADER in names]) <= 1
+
+
+def gateway_files() -> list[Path]:
+    return [path for path in product_files() if name_of(path).startswith("gateway/")]
+
+
+@pytest.mark.parametrize("path", gateway_files(), ids=name_of)
+def test_only_the_decision_calls_rules(path: Path) -> None:
+    """Quote and deduction agree because nothing else computes benefits; rulebooks are loaded in one place."""
+    allowed = CALLS_RULES.get(name_of(path), set())
+    named = {
+        alias.name
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and node.module == "rules"
+        for alias in node.names
+    }
+    called = {name for name in named if name.islower()}
+    assert allowed is None or called <= allowed, f"calls {', '.join(sorted(called - (allowed or set())))} of rules"
+
+
+@pytest.mark.parametrize("path", gateway_files(), ids=name_of)
+def test_rules_are_entered_by_the_front_door(path: Path) -> None:
+    """`from rules import …`, or the test above would not see what is used."""
+    for node in ast.walk(tree_of(path)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        inner = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rules.")
+        assert not inner
+        assert not [name for name in names if name.split(".")[0] == "rules"]
 
 
 def test_each_module_imports_alone() -> None:

@@ -3,6 +3,9 @@
 -- :name active
 SELECT digest FROM rulebook_activation ORDER BY activation_id DESC LIMIT 1;
 
+-- :name any_active
+SELECT EXISTS (SELECT FROM rulebook_activation);
+
 -- :name read
 SELECT files FROM rulebook_set WHERE digest = :digest::text;
 

@@ -42,7 +42,7 @@ def said(read: Callable[[Cell], object], text: str, kind: Kind = "text") -> obje
         ("=1+1", "text", "ID_NUMBER_SHAPE"),
         ("3.1010420990101E+17", "text", "NUMBER_DESTROYED"),
         ("3.10104E+17", "text", "NUMBER_DESTROYED"),
-        ("310104209901010000", "text", "NUMBER_DESTROYED"),
+        ("310104209901011000", "text", "NUMBER_DESTROYED"),
         ("3.1010420990101e+17", "number", "NUMBER_DESTROYED"),
         ("110105491231002", "number", "NUMBER_DESTROYED"),
     ],

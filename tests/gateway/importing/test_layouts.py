@@ -47,6 +47,7 @@ def test_entitlements() -> None:
             ["身份证号", "救助身份", "开始日期", "结束日期", "区", "认定人"],
             [ZHANG, "低保家庭成员", "2024-01-01", "2024-12-31", 310104, "徐汇区民政局"],
             [LI, "LOWINC", 20240229, "长期", "310104", "徐汇区民政局"],
+            [WANG, "DIBAO", "2024-01-01", "2024-01-01", "310104", "徐汇区民政局"],
             [WANG, "低收入困难家庭", "2024年1月1日", "2023-12-31", "310104", "徐汇区民政局"],
         ),
         entitlements(CATEGORIES),
@@ -54,8 +55,9 @@ def test_entitlements() -> None:
     assert rows == [
         EntitlementRow(2, ZHANG, "DIBAO", date(2024, 1, 1), date(2024, 12, 31), "310104", "徐汇区民政局"),
         EntitlementRow(3, LI, "LOWINC", date(2024, 2, 29), None, "310104", "徐汇区民政局"),
+        EntitlementRow(4, WANG, "DIBAO", date(2024, 1, 1), date(2024, 1, 1), "310104", "徐汇区民政局"),
     ]
-    assert where(errors) == [(4, "结束日期", "ENDS_BEFORE_START")]
+    assert where(errors) == [(5, "结束日期", "ENDS_BEFORE_START")]
 
 
 def test_clinics() -> None:

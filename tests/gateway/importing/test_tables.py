@@ -104,8 +104,11 @@ def test_one_cell_at_the_far_corner_kills_only_the_reader() -> None:
 def test_cells_of_a_workbook() -> None:
     content = BytesIO()
     workbook = xlsxwriter.Workbook(content, {"in_memory": True})
-    workbook.add_worksheet("cover").hide()
+    cover = workbook.add_worksheet("cover")
+    cover.write_string(0, 0, "for internal use")
     sheet = workbook.add_worksheet("list")
+    sheet.activate()
+    cover.hide()
     workbook.add_worksheet("left empty")
     sheet.write_row(2, 1, HEADERS.split(","))
     sheet.write_number(3, 1, 310104209901010011)

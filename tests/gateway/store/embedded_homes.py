@@ -1,5 +1,7 @@
 """Homes for embedded servers in tests: short paths, open enough that root's server may pass, gone afterwards."""
 
+import atexit
+import functools
 import os
 import shutil
 import signal
@@ -13,16 +15,23 @@ from pathlib import Path
 
 import asyncpg
 
-from gateway.store.embedded import Server, status, stop
+from gateway.store.embedded import Server, ensure_running, status, stop
 
 ROOT = Path(__file__).resolve().parents[3]
 AS_ROOT = os.geteuid() == 0
 SITE = Path(asyncpg.__file__).parents[1]
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+ENSURE = """
+import sys
+from pathlib import Path
+from gateway.store.embedded import ensure_running
+print(ensure_running(Path(sys.argv[1])).pid)
+"""
 
 
 @contextmanager
 def new_home() -> Iterator[Path]:
+    """A home that does not exist yet; its server is stopped afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="ag-", dir="/tmp"))
     folder.chmod(0o711)
     home = folder / "home"
@@ -31,6 +40,25 @@ def new_home() -> Iterator[Path]:
     finally:
         stop(home)
         shutil.rmtree(folder)
+
+
+@contextmanager
+def made_home() -> Iterator[Path]:
+    """A home with a database that was never used: a copy, because making one takes a second."""
+    with new_home() as home:
+        subprocess.run(["cp", "-a", _made_once(), home], check=True)
+        yield home
+
+
+@functools.cache
+def _made_once() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="ag-", dir="/tmp"))
+    folder.chmod(0o711)
+    atexit.register(shutil.rmtree, folder)
+    ensure_running(folder / "home")
+    stop(folder / "home")
+    shutil.rmtree(folder / "home" / "log")
+    return folder / "home"
 
 
 async def ask(server: Server, query: str) -> object:
@@ -84,3 +112,12 @@ def output_of(process: "subprocess.Popen[str]") -> str:
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return out.strip()
+
+
+def start_by_hand(program: str, postgres: Path, *options: str) -> "subprocess.Popen[bytes]":
+    """A server on the data of `postgres`, the folder of a home, that no supervisor knows of."""
+    owner = postgres.stat()
+    other = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if owner.st_uid != os.geteuid() else {}
+    settings = ("listen_addresses=", f"unix_socket_directories={postgres / 'socket'}", *options)
+    words = [word for setting in settings for word in ("-c", setting)]
+    return subprocess.Popen([program, "-D", postgres / "data", *words], cwd="/", stderr=subprocess.DEVNULL, **other)

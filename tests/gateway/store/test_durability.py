@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,19 +13,19 @@ import pytest
 from gateway.store import durability
 from gateway.store.durability import UnsafeDurability, refuse_unsafe
 from gateway.store.embedded import Server, ensure_running, stop
-from tests.gateway.store.embedded_homes import new_home
+from tests.gateway.store.embedded_homes import made_home, start_by_hand
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with new_home() as place:
+    with made_home() as place:
         yield ensure_running(place)
 
 
 @pytest.fixture(scope="module")
 def stopped() -> Iterator[Server]:
     """A database whose server the test starts by itself, with settings that the supervisor would not allow."""
-    with new_home() as place:
+    with made_home() as place:
         running = ensure_running(place)
         program = os.readlink(f"/proc/{running.pid}/exe")
         stop(place)
@@ -35,11 +34,7 @@ def stopped() -> Iterator[Server]:
 
 @asynccontextmanager
 async def started_by_hand(server: Server, *options: str) -> AsyncIterator[asyncpg.Connection]:
-    data = Path(server.host).parent / "data"
-    owner = data.stat()
-    other = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if owner.st_uid != os.geteuid() else {}
-    words = ["-c", "listen_addresses=", "-k", server.host, *(word for option in options for word in ("-c", option))]
-    process = subprocess.Popen([server.version, "-D", str(data), *words], cwd="/", stderr=subprocess.DEVNULL, **other)
+    process = start_by_hand(server.version, Path(server.host).parent, *options)
     try:
         connection = await connected(server)
         yield connection

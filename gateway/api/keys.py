@@ -1,0 +1,14 @@
+"""What the application hands to its handlers, by typed key."""
+
+from aiohttp import web
+
+from gateway.api.gate import Gate
+from gateway.books import Books
+from gateway.config import Config
+from gateway.trust.keyfile import MasterKey
+
+CONFIG = web.AppKey("CONFIG", Config)
+BOOKS = web.AppKey("BOOKS", Books)
+SANDBOX = web.AppKey("SANDBOX", Books)
+GATE = web.AppKey("GATE", Gate)
+MASTER_KEY = web.AppKey("MASTER_KEY", MasterKey)

@@ -1,0 +1,1 @@
+"""Commands for operators, finance and integrators."""

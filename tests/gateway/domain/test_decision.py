@@ -1,0 +1,403 @@
+"""What a decision writes: shares and entries, use of ceilings, what is given back, what an offline promise costs whom."""
+
+from datetime import date, timedelta
+
+import msgspec
+import pytest
+
+from gateway.domain import decision
+from gateway.domain.claim import Claim, IdentityCheck, StayReport
+from gateway.domain.decision import OFFLINE_EXCESS, accumulators_of, history_since
+from gateway.domain.effects import Decision, Prior, Refused, Replay, Use
+from gateway.domain.facts import AccountStay, Facts
+from gateway.domain.operation import Author, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
+from gateway.domain.operation import Use as UseElsewhere
+from gateway.domain.outcome import ClaimOutcome, Record, ReversalOutcome
+from gateway.domain.refusal import Refusal
+from tests.gateway.domain.scenes import (
+    AID,
+    BOOKS,
+    CARD,
+    CARD_KEY,
+    CLAIM,
+    LATER,
+    MANY_DECLINES,
+    NOW,
+    SOME_DECLINES,
+    TODAY,
+    answer,
+    claim,
+    decide,
+    facts,
+    keep,
+    offline,
+    operation,
+    prior,
+    referred,
+    refer,
+    replacement,
+    reversal,
+    uid,
+)
+
+CEILING = "shanghai_medical_aid.aid_outpatient.2026"
+STAFF = Author(staff="town")
+
+
+def outcome(made: Decision) -> ClaimOutcome:
+    assert isinstance(made.outcome, ClaimOutcome)
+    return made.outcome
+
+
+def amounts(made: Decision) -> dict[str, int]:
+    """Ledger account -> what is posted on it."""
+    sums: dict[str, int] = {}
+    for ledger, amount in made.postings:
+        sums[ledger] = sums.get(ledger, 0) + amount
+    return {ledger: amount for ledger, amount in sums.items() if amount}
+
+
+def test_an_approved_claim_posts_its_aid() -> None:
+    made = decide(operation(claim()), facts())
+    assert (made.verdict, made.reason, made.aid, made.total) == (Verdict.APPROVED, None, AID, 10_000)
+    assert amounts(made) == {"fund:municipal": AID // 2, "fund:district:310101": AID // 2}
+    assert made.uses == (Use(CEILING, AID, 600_000),)
+    assert made.trace is not None
+    assert (made.trace.decision, made.trace.aid) == ("approved", AID)
+    assert made.service_day == TODAY
+
+
+def test_what_was_used_counts() -> None:
+    made = decide(operation(claim()), facts(used={CEILING: 599_000}))
+    assert made.aid == 1_000
+    assert outcome(made).used == {CEILING: 599_000}
+
+
+def test_a_quote_is_what_is_charged() -> None:
+    asked = operation(claim(3_333, 6_667))
+    assessed = decision.assess_claim(asked, asked.content, facts(), BOOKS)  # type: ignore[arg-type]
+    made = outcome(decide(asked, facts()))
+    assert made.assessment is not None
+    assert made.assessment.shares == assessed.assessment.shares
+    assert made.quote == assessed.quote
+
+
+# The same id again
+
+
+@pytest.mark.parametrize("against", [{}, {"entitlements": ()}, {"activity": SOME_DECLINES}, {"frozen_until": date.max}])
+def test_a_repeat_is_answered_with_what_is_stored(against: dict[str, object]) -> None:
+    """Also when everything has changed since: a stored no never turns into a charge, nor a stored yes into a no."""
+    first = operation(claim())
+    stored = keep(first, decide(first, facts(**against)))
+    for now in (facts(), facts(entitlements=()), facts(now=NOW + timedelta(days=300)), facts(subject="stub")):
+        assert answer(first, msgspec.structs.replace(now, stored=stored)) == Replay(CLAIM)
+
+
+def test_a_repeat_by_another_way_of_opening_the_account() -> None:
+    """A stub's card was registered between the two: the account is another, the request is the same."""
+    first = operation(claim())
+    stored = keep(first, decide(first, facts(subject="stub")))
+    assert answer(msgspec.structs.replace(first, account=4_098), facts(stored=stored)) == Replay(CLAIM)
+
+
+def test_a_stored_content_that_is_of_older_shape_still_differs() -> None:
+    first = operation(claim())
+    stored = keep(first, decide(first, facts()))
+    strange = msgspec.structs.replace(stored, record=Record(b'{"old": 1}', stored.record.outcome), fingerprint=b"")
+    assert answer(first, facts(stored=strange)) == Refused(Refusal.ID_REUSED, ("content",), security=True)
+
+
+# Declines
+
+
+def test_a_decline_writes_nothing_but_itself() -> None:
+    made = decide(operation(claim(prior=prior(3_000))), facts(entitlements=()))
+    assert (made.verdict, made.reason, made.aid, made.total) == (Verdict.DECLINED, Refusal.NOT_ENTITLED, 0, 10_000)
+    assert (made.postings, made.uses, made.priors, made.effects) == ((), (), (), ())
+    assert made.trace is not None
+    assert (made.trace.decision, made.trace.by_counter, made.trace.aid) == ("declined", False, 0)
+
+
+@pytest.mark.parametrize("before", [MANY_DECLINES, SOME_DECLINES])
+def test_what_a_counter_declines_does_not_feed_counters(before: tuple[object, ...]) -> None:
+    made = decide(operation(claim()), facts(activity=before))
+    assert made.trace is not None
+    assert made.trace.by_counter
+    assert (made.aid, made.postings, made.uses) == (0, (), ())
+    assert made.alerts, "somebody has to look at it"
+
+
+def test_a_refusal_of_standing_counts_as_a_decline() -> None:
+    made = decide(operation(claim()), facts(card_frozen_until=date.max))
+    assert made.trace is not None
+    assert (made.trace.decision, made.trace.by_counter, made.trace.card) == ("declined", False, CARD_KEY[:6].hex())
+    assert outcome(made).assessment is None
+
+
+def test_an_answered_challenge_is_approved_with_its_alert() -> None:
+    checked = claim(supersedes=CLAIM, identity_check=IdentityCheck("id_card", "0042", NOW))
+    challenged = referred(facts_then=facts(activity=SOME_DECLINES))
+    made = decide(operation(checked), facts(referred=challenged, activity=SOME_DECLINES))
+    assert (made.verdict, made.aid) == (Verdict.APPROVED, AID)
+    assert {hit.action for hit in made.alerts} == {"flag"}
+
+
+# Prior settlements
+
+
+def test_prior_settlements_are_taken_and_let_go() -> None:
+    settled = claim(prior=prior(3_000))
+    made = decide(operation(settled), facts())
+    assert made.priors == (Prior("basic_pool", "S1", True),)
+    back = decide(reversal(), facts(referred=refer(operation(settled), made)))
+    assert back.priors == (Prior("basic_pool", "S1", False),)
+    again = decide(replacement(settled), facts(referred=refer(operation(settled), made), settlement_holders=(CLAIM,)))
+    assert again.priors == (Prior("basic_pool", "S1", False), Prior("basic_pool", "S1", True))
+
+
+def test_part_of_a_claim_keeps_its_settlement() -> None:
+    settled = claim(4_000, 6_000, prior=prior(3_000))
+    original = referred(settled)
+    first = decide(reversal("1"), facts(referred=original))
+    assert first.priors == ()
+    rest = decide(reversal("2"), facts(referred=original, back=(keep(reversal("1"), first).record,)))
+    assert rest.priors == (Prior("basic_pool", "S1", False),), "nothing of the claim is left"
+
+
+# Taking back
+
+
+def test_a_whole_reversal_gives_everything_back() -> None:
+    made = decide(operation(claim()), facts())
+    back = decide(reversal(), facts(referred=refer(operation(claim()), made)))
+    assert (back.aid, back.total) == (-made.aid, -made.total)
+    assert amounts(back) == {ledger: -amount for ledger, amount in amounts(made).items()}
+    assert back.uses == (Use(CEILING, -AID),)
+    assert back.trace is not None
+    assert back.trace.whole
+
+
+@pytest.mark.parametrize("order", [("1", "2", "3"), ("3", "1", "2"), ("2", "3", "1")])
+def test_lines_taken_back_one_by_one_give_back_what_was_given(order: tuple[str, ...]) -> None:
+    """Odd amounts, so that every share was rounded; to the fen, in any order, and never a fen more."""
+    content = claim(3_333, 3_334, 4_447, prior=prior(1_117))
+    made = decide(operation(content), facts())
+    original = refer(operation(content), made)
+    records: list[Record] = []
+    given: dict[str, int] = {}
+    used = 0
+    for number, line in enumerate(order):
+        one = reversal(line, id=uid(10 + number))
+        back = decide(one, facts(referred=original, back=tuple(records)))
+        records.append(keep(one, back).record)
+        for ledger, amount in amounts(back).items():
+            assert amount < 0
+            given[ledger] = given.get(ledger, 0) - amount
+        used -= sum(use.delta for use in back.uses)
+        assert isinstance(back.outcome, ReversalOutcome)
+        assert back.outcome.back is not None
+        assert back.outcome.back.line_ids == (line,)
+        assert back.outcome.back.whole is (number == 2)
+        assert back.trace is not None
+        assert back.trace.whole is (number == 2)
+    assert given == amounts(made)
+    assert used == made.aid
+
+
+def test_a_reversal_of_what_is_left() -> None:
+    content = claim(3_333, 3_334, 4_447)
+    made = decide(operation(content), facts())
+    original = refer(operation(content), made)
+    part = decide(reversal("2"), facts(referred=original))
+    rest = decide(reversal(), facts(referred=original, back=(keep(reversal("2"), part).record,)))
+    assert isinstance(rest.outcome, ReversalOutcome)
+    assert rest.outcome.back is not None
+    assert rest.outcome.back.line_ids == ("1", "3")
+    assert rest.outcome.back.whole
+    assert part.aid + rest.aid == -made.aid
+
+
+def test_a_reversal_of_the_unknown_spends_its_id() -> None:
+    made = decide(reversal(), facts())
+    assert made.verdict is Verdict.APPROVED
+    assert made.outcome == ReversalOutcome(tombstone=CLAIM)
+    assert made.effects == ({"effect": "tombstone"},)
+    assert (made.aid, made.total, made.postings, made.uses) == (0, 0, (), ())
+
+
+# Replacing
+
+
+def test_a_replacement_books_the_difference() -> None:
+    original = refer(operation(claim()), decide(operation(claim()), facts()))
+    made = decide(replacement(claim(4_000)), facts(referred=original, used={CEILING: AID}))
+    assert made.aid == 2_800 - AID
+    assert amounts(made) == {"fund:municipal": -2_100, "fund:district:310101": -2_100}
+    assert made.uses == (Use(CEILING, 2_800 - AID, 600_000),)
+    assert outcome(made).replaced is not None
+
+
+def test_a_replacement_has_back_what_it_replaces() -> None:
+    """The year is used up, by the very claim that is replaced."""
+    original = refer(operation(claim()), decide(operation(claim()), facts()))
+    made = decide(replacement(claim(20_000)), facts(referred=original, used={CEILING: 600_000}))
+    assert made.verdict is Verdict.APPROVED
+    assert made.aid == 0
+    assert outcome(made).assessment is not None
+    assert outcome(made).assessment.aid == AID  # type: ignore[union-attr]
+    assert made.uses == ()
+
+
+def test_a_replacement_that_is_declined_leaves_the_original() -> None:
+    original = refer(operation(claim()), decide(operation(claim()), facts()))
+    made = decide(replacement(claim(4_000)), facts(referred=original, entitlements=()))
+    assert (made.verdict, made.aid) == (Verdict.DECLINED, 0)
+    assert (made.postings, made.uses, made.priors) == ((), (), ())
+    assert outcome(made).replaced is None
+
+
+# Offline promises
+
+
+def promised(amount: int, terms: str = "", **against: object) -> Decision:
+    return decide(operation(claim(offline=offline(amount, terms))), facts(**against))
+
+
+@pytest.mark.parametrize("amount", [0, AID])
+def test_a_promise_that_was_kept_has_no_shortfall(amount: int) -> None:
+    made = promised(amount)
+    assert (made.aid, made.effects, outcome(made).shortfall) == (AID, (), None)
+
+
+def test_the_clinic_bears_what_it_promised_too_much() -> None:
+    made = promised(9_000)
+    assert (made.verdict, made.aid) == (Verdict.APPROVED, AID)
+    assert made.effects == ({"effect": "shortfall", "owner": "clinic:C1", "promised": 9_000, "exact": AID},)
+    declined = promised(9_000, entitlements=())
+    assert (declined.verdict, declined.reason, declined.aid) == (Verdict.DECLINED, Refusal.NOT_ENTITLED, 0)
+    assert declined.effects == ({"effect": "shortfall", "owner": "clinic:C1", "promised": 9_000, "exact": 0},)
+    kept = outcome(declined).shortfall
+    assert kept is not None
+    assert kept.reason == Refusal.NOT_ENTITLED
+
+
+def test_a_fund_bears_nothing_without_signed_terms() -> None:
+    made = promised(9_000, shortfall_owner="fund")
+    assert made.aid == AID
+    assert made.effects[0]["owner"] == "clinic:C1"
+    assert promised(9_000, "signed", shortfall_owner="clinic").effects[0]["owner"] == "clinic:C1"
+
+
+@pytest.mark.parametrize(
+    ("against", "exact"),
+    [({}, AID), ({"entitlements": ()}, 0), ({"card_frozen_until": date.max}, 0), ({"activity": MANY_DECLINES}, 0)],
+)
+def test_a_fund_bears_what_was_promised_on_terms(against: dict[str, object], exact: int) -> None:
+    made = promised(9_000, "signed", shortfall_owner="fund", **against)
+    assert (made.verdict, made.reason, made.aid) == (Verdict.APPROVED, None, 9_000)
+    assert amounts(made)[OFFLINE_EXCESS] == 9_000 - exact
+    assert sum(amounts(made).values()) == 9_000
+    assert made.effects == ({"effect": "shortfall", "owner": OFFLINE_EXCESS, "promised": 9_000, "exact": exact},)
+    excess = [use for use in made.uses if use.accumulator == OFFLINE_EXCESS]
+    assert [(use.delta, use.is_exception) for use in excess] == [(9_000 - exact, True)]
+    assert not [use for use in made.uses if use.accumulator != OFFLINE_EXCESS and use.is_exception]
+    assessment = outcome(made).assessment
+    assert assessment is not None
+    assert sum(share.amount for share in assessment.shares) == 10_000
+    assert all(share.amount >= 0 for share in assessment.shares)
+
+
+def test_a_kept_promise_can_be_taken_back() -> None:
+    content = claim(3_333, 6_667, offline=offline(9_000, "signed"))
+    made = decide(operation(content), facts(shortfall_owner="fund"))
+    back = decide(reversal(), facts(referred=refer(operation(content), made)))
+    assert amounts(back) == {ledger: -amount for ledger, amount in amounts(made).items()}
+    assert {use.accumulator: -use.delta for use in back.uses} == {use.accumulator: use.delta for use in made.uses}
+
+
+def test_a_promise_does_not_take_a_settlement_that_another_claim_holds() -> None:
+    content = claim(prior=prior(1_000), offline=offline(9_000, "signed"))
+    made = decide(operation(content), facts(shortfall_owner="fund", settlement_holders=(uid(9),)))
+    assert made.verdict is Verdict.APPROVED
+    assert made.priors == ()
+
+
+def test_offline_neither_quote_nor_challenge_is_asked_for() -> None:
+    """Nobody can confirm a split or show an identity card after the fact."""
+    made = promised(AID, activity=SOME_DECLINES)
+    assert made.verdict is Verdict.APPROVED
+    assert {hit.action for hit in made.alerts} == {"flag"}
+    quoted = decide(operation(claim(quote="0" * 64, offline=offline(AID))), facts())
+    assert quoted.verdict is Verdict.APPROVED
+
+
+# Staff and stays
+
+
+def effect(content: object, made: Facts | None = None, **changes: object) -> dict[str, object]:
+    decided = decide(operation(content, author=STAFF, **changes), made or facts())  # type: ignore[arg-type]
+    assert decided.verdict is Verdict.APPROVED
+    assert len(decided.effects) == 1
+    return decided.effects[0]
+
+
+def test_freezes() -> None:
+    assert effect(Freeze("account", "lost", TODAY)) == {
+        "effect": "freeze_account", "until": "2026-03-10", "reason": "lost",
+    }  # fmt: skip
+    assert effect(Freeze("card", "lost", None, CARD_KEY)) == {
+        "effect": "freeze_card", "until": "9999-12-31", "reason": "lost", "card_key": CARD_KEY.hex(),
+    }  # fmt: skip
+    assert effect(Unfreeze("terminal", "found")) == {"effect": "freeze_account", "until": None, "reason": "found"}
+    assert effect(Unfreeze("card", "found", CARD_KEY))["until"] is None
+
+
+def test_entitlements() -> None:
+    given = effect(Entitle("DIBAO", TODAY, "town", None, "310101"))
+    assert (given["effect"], given["starts"], given["ends"]) == ("entitle", "2026-03-10", None)
+    stopped = effect(Stop(uid(7), TODAY, "moved"), facts(entitlement_ids=(uid(6), uid(7))))
+    assert (stopped["effect"], stopped["entitlement"], stopped["last_day"]) == ("stop", str(uid(7)), "2026-03-10")
+
+
+def test_use_that_happened_elsewhere() -> None:
+    made = decide(operation(UseElsewhere(CEILING, -500, "paper", "file 7"), author=STAFF), facts())
+    assert (made.verdict, made.uses, made.postings) == (Verdict.APPROVED, (Use(CEILING, -500),), ())
+
+
+def test_stays_are_known_by_clinic_and_id() -> None:
+    admitted = decide(operation(StayReport(CARD, CLAIM, NOW, admitted=NOW), stay="H1"), facts())
+    assert admitted.effects == ({"effect": "admit", "clinic": "C1", "stay": "H1"},)
+    stays = (AccountStay("C2", "H1", NOW, NOW), AccountStay("C1", "H1", NOW, None))
+    left = decide(operation(StayReport(CARD, CLAIM, NOW, discharged=NOW), stay="H1"), facts(stays=stays))
+    assert left.effects == ({"effect": "discharge", "clinic": "C1", "stay": "H1"},)
+
+
+# What has to be read
+
+
+def test_only_claims_need_accumulators_and_history() -> None:
+    asked = operation(claim())
+    assert CEILING in accumulators_of(asked, BOOKS)
+    assert history_since(asked, BOOKS) == NOW - timedelta(days=90)
+    for other in (reversal(), operation(Freeze("account", "lost"))):
+        assert accumulators_of(other, BOOKS) == ()
+        assert history_since(other, BOOKS) is None
+
+
+def test_an_excess_accumulator_is_the_claims_year() -> None:
+    """A December claim sent in January uses December's year."""
+    december: Claim = claim(day=date(2025, 12, 31))
+    assert "shanghai_medical_aid.aid_outpatient.2025" in accumulators_of(operation(december), BOOKS)
+    assert decide(operation(december), facts()).uses[0].accumulator == "shanghai_medical_aid.aid_outpatient.2025"
+
+
+def test_kinds_are_told_apart_by_id_too() -> None:
+    """A replacement sent again as a claim is another thing under the same id."""
+    first = replacement(claim(4_000))
+    made = decide(first, facts(referred=referred()))
+    as_claim = operation(claim(4_000), id=LATER)
+    assert answer(as_claim, facts(stored=keep(first, made))) == Refused(
+        Refusal.ID_REUSED, ("kind", "refers"), security=True
+    )
+    assert as_claim.kind is Kind.CLAIM
