@@ -207,8 +207,8 @@ class _Lane:
             return []
         try:
             connection = await self._line.connection()
-            facts, rulebooks = await read_facts(connection, self._tools, [item.operation for item in batch])
-            decided, found = decide_all(self._tools, batch, facts, rulebooks)
+            facts, rulebooks = await read_facts(connection, self._tools, batch)
+            decided, found = decide_all(self._tools, facts, rulebooks)
             self._line.forget_warnings()
             if found:
                 await self._tools.rounds.lock(connection, [stored.account for _, stored in found])
@@ -306,8 +306,8 @@ class _Patient:
         again: list[Waiting] = []
         async with connection.transaction():
             await self._tools.rounds.lock(connection, [item.operation.account])
-            facts, rulebooks = await read_facts(connection, self._tools, [item.operation])
-            decided, found = decide_all(self._tools, [item], facts, rulebooks)
+            facts, rulebooks = await read_facts(connection, self._tools, [item])
+            decided, found = decide_all(self._tools, facts, rulebooks)
             posted = await self._tools.rounds.post(connection, [one for _, one in decided]) if decided else None
         line.refuse_unreplicated()
         for waiting, stored in found:

@@ -18,7 +18,7 @@ from gateway.domain.outcome import Record
 from gateway.domain.refusal import Refusal
 from gateway.rulebooks import Shelf
 from gateway.store.line import Connection
-from gateway.store.rounds import Decided, Posted, Question, Rounds
+from gateway.store.rounds import Decided, Posted, Question, Rounds, Unreadable
 from rules import Rulebooks
 
 log = logging.getLogger(__name__)
@@ -73,19 +73,46 @@ class Waiting:
 
 
 async def read_facts(
-    connection: Connection, tools: Tools, operations: Sequence[Operation]
-) -> tuple[list[Facts], Rulebooks]:
-    """Facts of one snapshot, and the rulebooks that were in force in it.
+    connection: Connection, tools: Tools, batch: Sequence[Waiting]
+) -> tuple[list[tuple[Waiting, Facts]], Rulebooks]:
+    """Each operation with its facts, all of one snapshot, and the rulebooks that were in force in it.
 
     Which accumulators to read depends on the rulebooks; when another set has come into force since the last round,
     the facts are read again by the new one, so that no operation is decided by a mixture.
     """
     while True:
         rulebooks = await tools.shelf.newest(connection)
-        facts = await tools.rounds.facts(connection, [_question(operation, rulebooks) for operation in operations])
-        if facts[0].rulebooks == rulebooks.digest:
-            return facts, rulebooks
-        await tools.shelf.fetch(connection, facts[0].rulebooks)
+        asked = _questions(batch, rulebooks)
+        if not asked:
+            return [], rulebooks
+        digest, facts = await tools.rounds.facts(connection, [question for _, question in asked])
+        if digest == rulebooks.digest:
+            return _readable(asked, facts), rulebooks
+        await tools.shelf.fetch(connection, digest)
+
+
+def _questions(batch: Sequence[Waiting], rulebooks: Rulebooks) -> list[tuple[Waiting, Question]]:
+    asked = []
+    for item in batch:
+        try:
+            asked.append((item, _question(item.operation, rulebooks)))
+        except Exception:
+            log.exception("nothing could be asked for operation %s", item.operation.id)
+            item.refuse(Refusal.FAULT)
+    return asked
+
+
+def _readable(
+    asked: list[tuple[Waiting, Question]], facts: Sequence[Facts | Unreadable]
+) -> list[tuple[Waiting, Facts]]:
+    readable = []
+    for (item, question), fact in zip(asked, facts, strict=True):
+        if isinstance(fact, Unreadable):
+            log.error("the facts of operation %s cannot be read: %s", question.operation.id, fact.why)
+            item.refuse(Refusal.FAULT)
+        else:
+            readable.append((item, fact))
+    return readable
 
 
 def _question(operation: Operation, rulebooks: Rulebooks) -> Question:
@@ -106,12 +133,12 @@ def in_time(batch: list[Waiting]) -> list[Waiting]:
 
 
 def decide_all(
-    tools: Tools, batch: list[Waiting], facts: list[Facts], rulebooks: Rulebooks
+    tools: Tools, batch: list[tuple[Waiting, Facts]], rulebooks: Rulebooks
 ) -> tuple[list[tuple[Waiting, Decided]], list[tuple[Waiting, Stored]]]:
     """Decides each by itself: one that fails in here takes no other with it."""
     decided = []
     found = []
-    for item, fact in zip(batch, facts, strict=True):
+    for item, fact in batch:
         operation = item.operation
         try:
             if item.quote:

@@ -12,6 +12,8 @@ would be.
 from collections.abc import Callable
 from datetime import date
 
+import msgspec
+
 from gateway.books import Books
 from gateway.config import Config
 from gateway.domain.claim import Card, Claim
@@ -68,6 +70,9 @@ def decide_in_sandbox(operation: Operation, facts: Facts, rulebooks: Rulebooks) 
             if SAYINGS[forced].stored:
                 return declined_for(operation, operation.content, facts, rulebooks, forced)
             return Refused(forced)
+        if operation.content.card.number in _ENTITLED:
+            # Whoever tries things out sends the same claim again and again; to the counters each is the first.
+            facts = msgspec.structs.replace(facts, activity=())
     return decide(operation, facts, rulebooks)
 
 

@@ -86,8 +86,8 @@ class SchemeDay(NamedTuple):
     """Every category the scheme knows, with its rank between equal benefits."""
     names: Mapping[str, tuple[str, str]]
     """Chinese and English names."""
-    funds: tuple[tuple[str, int], ...]
-    """Fund and ppm, all but the last."""
+    funds: tuple[tuple[str, int, str], ...]
+    """Fund, ppm and the same as text, all but the last."""
     last_fund: str
     funding_ground: Ground
     accumulators: Mapping[str, tuple[tuple[str, bool], ...]]

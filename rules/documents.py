@@ -131,7 +131,7 @@ def timeline(dated: Iterable[tuple[Table, Value]], what: str) -> Timeline[Value]
             if before.starts == value.starts:
                 if (before.published or before.starts) == (value.published or value.starts):
                     raise table.error(f"{what}: overlap, two values start on {value.starts}", "starts")
-                kept.pop()
+                pass
             elif before.ends is not None and before.ends >= value.starts:
                 raise table.error(
                     f"{what}: overlap, starts on {value.starts} but the value before ends on {before.ends}", "starts"

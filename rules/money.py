@@ -13,7 +13,7 @@ HALF_EVEN = "half_even"
 DOWN = "down"
 ROUNDINGS = (HALF_UP, HALF_EVEN, DOWN)
 
-_DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d+))?")
+_DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")
 
 
 def rounded(numerator: int, rounding: str) -> int:

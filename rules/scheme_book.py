@@ -210,7 +210,7 @@ class SchemeBook:
             raise self._tables[id(rate)].error("the first band lies above 0 and each next one higher", "bands")
         return tuple(bands)
 
-    def _funds(self, funding: Funding) -> tuple[tuple[tuple[str, int], ...], str]:
+    def _funds(self, funding: Funding) -> tuple[tuple[tuple[str, int, str], ...], str]:
         place = self._tables[id(funding)]
         self._unit(funding, "percent")
         if not funding.funds or funding.funds[-1].value is not None:
@@ -219,8 +219,9 @@ class SchemeBook:
         for fund in funding.funds[:-1]:
             if fund.value is None:
                 raise place.error("only the last fund goes without a value", "funds")
-            parts.append((fund.fund, self._parse(funding, money.ppm, fund.value, "funds")))
-        if sum(ppm for _, ppm in parts) > money.PPM:
+            ppm = self._parse(funding, money.ppm, fund.value, "funds")
+            parts.append((fund.fund, ppm, money.percent(ppm)))
+        if sum(ppm for _, ppm, _ in parts) > money.PPM:
             raise place.error("the funds' parts sum to more than 100 %", "funds")
         if len({fund.fund for fund in funding.funds}) != len(funding.funds):
             raise place.error("a fund stands there twice", "funds")

@@ -63,7 +63,7 @@ def _convert(
 def sheet_rows(sheet: bytes, file: str, columns: Sequence[str]) -> list[tuple[int, Row]]:
     """The rows of the first sheet with their line (the header is line 1), cells as text; empty rows are left out."""
     # A site that keeps its catalogue as CSV does not need the extra.
-    from python_calamine import CalamineError, load_workbook
+    from python_calamine import CalamineError, load_workbook  # noqa: PLC0415
 
     try:
         table = load_workbook(io.BytesIO(sheet)).get_sheet_by_index(0).to_python(skip_empty_area=False)

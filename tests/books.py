@@ -40,7 +40,9 @@ _numbers = count(1)
 
 def new_id() -> UUID:
     """A UUIDv7 of now."""
-    return UUID(int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | 2 << 62 | secrets.randbits(62) | secrets.randbits(12) << 64)
+    return UUID(
+        int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | 2 << 62 | secrets.randbits(62) | secrets.randbits(12) << 64
+    )
 
 
 def today() -> date:
@@ -122,7 +124,9 @@ async def open_desk(books: Books, clinic: str = "", *, lat: float = 0, lon: floa
     return Desk(books, Author(f"T{number:04}", name))
 
 
-async def register(books: Books, category: str = "DIBAO", *, district: str = "310101", starts: date | None = None) -> Holder:
+async def register(
+    books: Books, category: str = "DIBAO", *, district: str = "310101", starts: date | None = None
+) -> Holder:
     """A new resident with a card and, unless `category` is empty, an entitlement since the year began."""
     number = next(_numbers)
     resident = Resident(f"测试{number}", f"310101209901{number:05}X", f"1390000{number:04}")

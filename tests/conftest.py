@@ -72,9 +72,7 @@ async def books_of_module(servers: Servers) -> AsyncIterator[dict[str, tuple[Ser
 
 
 @pytest.fixture
-async def books(
-    servers: Servers, kind: str, books_of_module: dict[str, tuple[Server, Books]]
-) -> AsyncIterator[Books]:
+async def books(servers: Servers, kind: str, books_of_module: dict[str, tuple[Server, Books]]) -> AsyncIterator[Books]:
     """Books with the shipped rulebooks in force, shared within a module; sound after every test."""
     if kind not in books_of_module:
         server = await servers.migrated(kind)

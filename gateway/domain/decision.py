@@ -214,8 +214,7 @@ def _decide_claim(operation: Operation, claim: Claim, facts: Facts, rulebooks: R
         operation, claim, facts, assessed.assessment.aid if assessed and not refusal else 0, refusal
     )
     if shortfall is not None and shortfall.owner == OFFLINE_EXCESS:
-        entitled = facts if shortfall.exact else msgspec.structs.replace(facts, entitlements=())
-        assessed = _borne_by_fund(assess_claim(operation, claim, entitled, rulebooks, back), shortfall)
+        assessed = keep_promise(operation, claim, facts, rulebooks, shortfall, back)
         verdict, refusal = Verdict.APPROVED, None
     if assessed is None or refusal is not None:
         return _declined(operation, claim, facts, verdict, refusal or Refusal.NOT_ENTITLED, assessed, shortfall)
@@ -305,10 +304,6 @@ def _declined(
     shortfall: Shortfall | None,
 ) -> Decision:
     """Stored and final as an approval is: a late retry must not turn a no into a charge after the patient paid cash."""
-    trace = None
-    if assessed is not None:
-        by_counter = reason in (Refusal.COUNTER_REFUSED, Refusal.CHECK_IDENTITY)
-        trace = msgspec.structs.replace(assessed.trace, decision=verdict.value, by_counter=by_counter, aid=0)
     return Decision(
         verdict=verdict,
         reason=reason,
@@ -319,7 +314,7 @@ def _declined(
         bill=claim.visit.bill or None,
         invoice=claim.visit.invoice or None,
         alerts=assessed.screening.hits if assessed else (),
-        trace=trace or _bare_trace(operation, claim, facts, verdict),
+        trace=refused_trace(operation, claim, facts, verdict, reason, assessed),
         effects=shortfall_effects(shortfall),
     )
 
@@ -339,14 +334,24 @@ def _outcome(facts: Facts, assessed: Assessed | None, back: Back | None, shortfa
     )
 
 
-def _borne_by_fund(assessed: Assessed, shortfall: Shortfall) -> Assessed:
+def keep_promise(
+    operation: Operation, claim: Claim, facts: Facts, rulebooks: Rulebooks, shortfall: Shortfall, back: Back | None
+) -> Assessed:
+    """An offline claim with what was promised paid; where aid would pay nothing of it, all of that is borne."""
+    entitled = facts if shortfall.exact else msgspec.structs.replace(facts, entitlements=())
+    assessed = assess_claim(operation, claim, entitled, rulebooks, back)
     assessment = borne_by_fund(assessed.assessment, shortfall)
     trace = msgspec.structs.replace(assessed.trace, decision="approved", aid=assessment.aid)
     return msgspec.structs.replace(assessed, assessment=assessment, trace=trace)
 
 
-def _bare_trace(operation: Operation, claim: Claim, facts: Facts, verdict: Verdict) -> Activity:
-    """The trace of a claim that was refused before the rules were asked: it counts among the declines."""
+def refused_trace(
+    operation: Operation, claim: Claim, facts: Facts, verdict: Verdict, reason: Refusal, assessed: Assessed | None
+) -> Activity:
+    """What a claim that was not approved leaves for the counters, also when the rules were never asked."""
+    if assessed is not None:
+        by_counter = reason in (Refusal.COUNTER_REFUSED, Refusal.CHECK_IDENTITY)
+        return msgspec.structs.replace(assessed.trace, decision=verdict.value, by_counter=by_counter, aid=0)
     return Activity(
         id=operation.id.hex,
         kind=operation.kind.value,

@@ -18,7 +18,7 @@ def decide_reversal(operation: Operation, reversal: Reversal, facts: Facts) -> D
         return _spend_id(operation)
     back = _back(operation, reversal.lines, facts)
     if isinstance(back, Refusal):
-        trace = _reversal_trace(operation, facts, Verdict.DECLINED)
+        trace = reversal_trace(operation, facts, Verdict.DECLINED)
         return Decision(Verdict.DECLINED, back, ReversalOutcome(), trace=trace)
 
     # From here on nothing refuses.
@@ -31,7 +31,7 @@ def decide_reversal(operation: Operation, reversal: Reversal, facts: Facts) -> D
         postings=fund_postings(back.shares, -1),
         uses=net_uses((), back.movements),
         priors=released(referred) if back.whole else (),
-        trace=_reversal_trace(operation, facts, Verdict.APPROVED, back),
+        trace=reversal_trace(operation, facts, Verdict.APPROVED, back),
     )
 
 
@@ -117,7 +117,8 @@ def aid_of(shares: tuple[Share, ...]) -> int:
     return sum(share.amount for share in shares if share.fund)
 
 
-def _reversal_trace(operation: Operation, facts: Facts, verdict: Verdict, back: Back | None = None) -> Activity:
+def reversal_trace(operation: Operation, facts: Facts, verdict: Verdict, back: Back | None = None) -> Activity:
+    """What a reversal leaves for the counters."""
     return Activity(
         id=operation.id.hex,
         kind=Kind.REVERSAL.value,

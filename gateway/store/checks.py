@@ -3,13 +3,13 @@ recomputed."""
 
 from collections.abc import AsyncIterator
 
-from asyncpg import Record
+from asyncpg import Record as Row
 from msgspec import Struct
 
 from gateway.store.line import Connection
 from gateway.store.statements import load
 
-__all__ = ["EXAMPLES", "Tally", "stored_operations", "tallies"]
+__all__ = ["EXAMPLES", "Row", "Tally", "stored_operations", "tallies"]
 
 EXAMPLES = 5
 """Rows named per check: enough to look into, few enough to read."""
@@ -49,7 +49,7 @@ async def tallies(connection: Connection) -> list[Tally]:
     return found
 
 
-async def stored_operations(connection: Connection) -> AsyncIterator[Record]:
+async def stored_operations(connection: Connection) -> AsyncIterator[Row]:
     """Every operation with its trace, by the time of its id, through a cursor: memory does not grow with the books."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         async for row in connection.cursor(load("selfcheck_records")["operations"].sql, prefetch=_BATCH):

@@ -72,7 +72,7 @@ async def migrate(connection: asyncpg.Connection, *, phases: tuple[str, ...] = (
     `pg_advisory_lock()` holds a snapshot that CREATE INDEX CONCURRENTLY would wait for in turn: a deadlock.
     """
     await refuse_unsafe(connection)
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.1)
     try:
         await _make_roles(connection)

@@ -19,7 +19,7 @@ from gateway.domain.operation import Kind, Operation, Verdict
 from gateway.domain.outcome import PlainOutcome, Record, pack, unpack
 from gateway.store.line import Connection
 from gateway.store.statements import load
-from gateway.trust.sealing import Sealer
+from gateway.trust.sealing import Sealer, Unsealable
 from rules import Activity, Entitlement
 
 _ROUND = load("round")
@@ -38,6 +38,12 @@ class Question(Struct, frozen=True):
     since: datetime | None
     settlements: tuple[tuple[str, str], ...] = ()
     """(payer, settlement id) of the prior payers."""
+
+
+class Unreadable(Struct, frozen=True):
+    """Why the facts of one operation could not be read: damage, or another key. Names nobody."""
+
+    why: str
 
 
 class Decided(Struct, frozen=True):
@@ -66,8 +72,13 @@ class Rounds:
         self._sealer = sealer
         self._ledgers: set[str] = set()
 
-    async def facts(self, connection: Connection, questions: Sequence[Question]) -> list[Facts]:
-        """The facts of each operation, all of one snapshot, in the order of the questions."""
+    async def facts(
+        self, connection: Connection, questions: Sequence[Question]
+    ) -> tuple[str, list[Facts | Unreadable]]:
+        """Digest of the rulebooks in force, and each operation's facts in the order of the questions: one snapshot.
+
+        What is stored with one operation may be unreadable; the others do not suffer for it.
+        """
         operations = [question.operation for question in questions]
         arguments = _FACTS.bind(
             account_id=[operation.account for operation in operations],
@@ -83,7 +94,8 @@ class Rounds:
         )
         rows = await connection.fetch(_FACTS.sql, *arguments)
         by_place = {row["n"]: row for row in rows}
-        return [self._facts(question, by_place[n]) for n, question in enumerate(questions, 1)]
+        digest = rows[0]["digest"] or "" if rows else ""
+        return digest, [self._facts_or_why(question, by_place.get(n)) for n, question in enumerate(questions, 1)]
 
     async def post(self, connection: Connection, decided: Sequence[Decided]) -> Posted:
         """Posts what is still true in one call that commits by itself. Raises what PostgreSQL raises."""
@@ -108,6 +120,14 @@ class Rounds:
         if not sealed:
             return Record(b"", PlainOutcome())
         return unpack(self._sealer.open(sealed, table="operation", column="record", row=operation.bytes))
+
+    def _facts_or_why(self, question: Question, row: asyncpg.Record | None) -> Facts | Unreadable:
+        if row is None:
+            return Unreadable(f"account {question.operation.account} is not there")
+        try:
+            return self._facts(question, row)
+        except (Unsealable, msgspec.MsgspecError, KeyError) as error:
+            return Unreadable(f"{type(error).__name__}: {error}")
 
     def _facts(self, question: Question, row: asyncpg.Record) -> Facts:
         operation = question.operation

@@ -63,8 +63,12 @@ def test_every_error_of_a_row_has_line_and_column(old: str, new: str, column: st
 
 def test_all_errors_are_told_at_once() -> None:
     _, errors = read(ROW.replace(",B,", ",D,"), ROW.replace("10%", "x").replace("drug", "toy"))
-    assert [(error.line, error.column) for error in errors] == [(2, "class"), (2, "own_share"), (3, "own_share"), (3,
-    "kind")]
+    assert [(error.line, error.column) for error in errors] == [
+        (2, "class"),
+        (2, "own_share"),
+        (3, "own_share"),
+        (3, "kind"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +160,8 @@ def test_wrong_rows_of_a_sheet_are_told_and_left_out() -> None:
 
 
 def test_a_mapping_sheet() -> None:
-    rows: list[list[object]] = [list(catalogue.MAPPING_COLUMNS), ["XH09", 1002, "T1", date(2020, 1, 1), "", "",
-    "Test", "synthetic"]] content, errors = sheets.mapping_csv(workbook(*rows), "mapping.xlsx")
+    row: list[object] = ["XH09", 1002, "T1", date(2020, 1, 1), "", "", "Test", "synthetic"]
+    content, errors = sheets.mapping_csv(workbook([*catalogue.MAPPING_COLUMNS], row), "mapping.xlsx")
     assert errors == []
     assert content.decode().split("\n")[1] == "XH09,1002,T1,2020-01-01,,,Test,synthetic"
 

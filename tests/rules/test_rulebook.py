@@ -86,8 +86,8 @@ def test_a_missing_ceiling_is_an_error_and_not_minus_one() -> None:
     ("dates", "sentence"),
     [
         ("starts = 2020-01-01\nends = 2021-11-30", "gap, starts on 2022-01-01 but the value before ends on 2021-11-30"),
-        ("starts = 2020-01-01\nends = 2022-01-01", "overlap, starts on 2022-01-01 but the value before ends on
-        2022-01-01"), ("starts = 2022-01-01", "overlap, two values start on 2022-01-01"),
+        ("starts = 2020-01-01\nends = 2022-01-01", "overlap, starts on 2022-01-01 but the value before ends"),
+        ("starts = 2022-01-01", "overlap, two values start on 2022-01-01"),
         ("starts = 2020-01-01\nends = 2019-01-01", "ends on 2019-01-01, before it starts"),
         ("starts = 2020-06-01", "gap: a rate is in force on 2020-01-01, but no [[rounding]]"),
     ],

@@ -154,8 +154,10 @@ async def _receive(reader: asyncio.StreamReader) -> bytes:
 async def _serve(dsn: str, socket: str, lanes: int) -> None:
     books = await Books.open(dsn, "aidgate", KEY, lanes=lanes)
     running: set[asyncio.Task[None]] = set()
+    clients: set[asyncio.StreamWriter] = set()
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients.add(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 number, ask = msgspec.msgpack.decode(await _receive(reader), type=tuple[int, Ask])
@@ -171,6 +173,9 @@ async def _serve(dsn: str, socket: str, lanes: int) -> None:
     server.close()
     await asyncio.gather(*running, return_exceptions=True)
     await books.close()
+    for writer in clients:
+        writer.close()
+    await asyncio.sleep(0)  # lets each reader see that it is over
 
 
 async def _answer(books: Books, writer: asyncio.StreamWriter, number: int, ask: Ask) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
+import asyncpg
+
 from gateway.books import Books
 from gateway.domain.claim import Card
 from gateway.domain.operation import Author
@@ -81,7 +83,7 @@ async def build(server: Server, seed: int) -> Town:
     try:
         rulebooks = tuple(draw_rulebooks(random) for _ in range(random.choice((1, 1, 2, 3))))
         await books.activate(rulebooks[0], by="town")
-        await _settle(books, random)
+        await _settle(server, random)
         desks, places = await _clinics(books)
         people = tuple([await _person(books, random, number) for number in range(random.choice((1, 2, 4)))])
     finally:
@@ -104,12 +106,14 @@ async def build(server: Server, seed: int) -> Town:
     )
 
 
-async def _settle(books: Books, random: Random) -> None:
+async def _settle(server: Server, random: Random) -> None:
+    owner = await asyncpg.connect(server.dsn())
     for name, value in (
         ("business_day_cut_off", random.choice(("00:00", "22:00", "12:00", "03:30"))),
         ("shortfall_owner", random.choice(("clinic", "fund"))),
     ):
-        await books.pool.execute("UPDATE setting SET value = $2 WHERE name = $1", name, value)
+        await owner.execute("UPDATE aidgate.setting SET value = $2 WHERE name = $1", name, value)
+    await owner.close()
 
 
 async def _clinics(books: Books) -> tuple[tuple[Author, ...], dict[str, int]]:

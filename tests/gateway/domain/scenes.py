@@ -1,4 +1,4 @@
-"""Operations and facts for `decide`, without a database: a resident on minimum subsistence, a consultation, nothing amiss.
+"""Operations and facts for `decide`, without a database: a resident, a consultation, nothing amiss.
 
 `decide` is always reached through its module, so that a mutant can stand in for it.
 """

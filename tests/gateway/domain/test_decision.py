@@ -1,4 +1,4 @@
-"""What a decision writes: shares and entries, use of ceilings, what is given back, what an offline promise costs whom."""
+"""What a decision writes: entries, use of ceilings, what is given back, what an offline promise costs whom."""
 
 from datetime import date, timedelta
 
@@ -7,9 +7,9 @@ import pytest
 
 from gateway.domain import decision
 from gateway.domain.claim import Claim, IdentityCheck, StayReport
-from gateway.domain.decision import OFFLINE_EXCESS, accumulators_of, history_since
 from gateway.domain.effects import Decision, Prior, Refused, Replay, Use
 from gateway.domain.facts import AccountStay, Facts
+from gateway.domain.offline import OFFLINE_EXCESS
 from gateway.domain.operation import Author, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
 from gateway.domain.operation import Use as UseElsewhere
 from gateway.domain.outcome import ClaimOutcome, Record, ReversalOutcome
@@ -33,8 +33,8 @@ from tests.gateway.domain.scenes import (
     offline,
     operation,
     prior,
-    referred,
     refer,
+    referred,
     replacement,
     reversal,
     uid,
@@ -378,17 +378,17 @@ def test_stays_are_known_by_clinic_and_id() -> None:
 
 def test_only_claims_need_accumulators_and_history() -> None:
     asked = operation(claim())
-    assert CEILING in accumulators_of(asked, BOOKS)
-    assert history_since(asked, BOOKS) == NOW - timedelta(days=90)
+    assert CEILING in decision.accumulators_of(asked, BOOKS)
+    assert decision.history_since(asked, BOOKS) == NOW - timedelta(days=90)
     for other in (reversal(), operation(Freeze("account", "lost"))):
-        assert accumulators_of(other, BOOKS) == ()
-        assert history_since(other, BOOKS) is None
+        assert decision.accumulators_of(other, BOOKS) == ()
+        assert decision.history_since(other, BOOKS) is None
 
 
 def test_an_excess_accumulator_is_the_claims_year() -> None:
     """A December claim sent in January uses December's year."""
     december: Claim = claim(day=date(2025, 12, 31))
-    assert "shanghai_medical_aid.aid_outpatient.2025" in accumulators_of(operation(december), BOOKS)
+    assert "shanghai_medical_aid.aid_outpatient.2025" in decision.accumulators_of(operation(december), BOOKS)
     assert decide(operation(december), facts()).uses[0].accumulator == "shanghai_medical_aid.aid_outpatient.2025"
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.domain import decision
 from gateway.domain.claim import Claim
-from gateway.domain.decision import BEHIND, accumulators_of
+from gateway.domain.decision import BEHIND
 from gateway.domain.effects import Decision
 from gateway.domain.facts import Facts, Referred
 from gateway.domain.operation import Operation, Verdict
@@ -93,7 +94,7 @@ Against = Callable[[Scene], object]
 
 def used_up(scene: Scene) -> None:
     """Every accumulator of the claim is full."""
-    keys = accumulators_of(operation(scene.content()), BOOKS)
+    keys = decision.accumulators_of(operation(scene.content()), BOOKS)
     scene.facts["used"] = dict.fromkeys(keys, 10**9)
 
 

@@ -6,8 +6,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from gateway.domain import decision
 from gateway.domain.claim import Claim, IdentityCheck, StayReport
-from gateway.domain.decision import AHEAD, BEHIND, accumulators_of
+from gateway.domain.decision import AHEAD, BEHIND
 from gateway.domain.effects import Decision, Refused, Replay
 from gateway.domain.facts import AccountStay, Facts, Referred
 from gateway.domain.operation import Author, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
@@ -333,7 +334,7 @@ def test_below_deductible() -> None:
 
 
 def all_used(content: Claim) -> Facts:
-    return facts(used=dict.fromkeys(accumulators_of(operation(content), BOOKS), 10**9))
+    return facts(used=dict.fromkeys(decision.accumulators_of(operation(content), BOOKS), 10**9))
 
 
 def test_ceiling_reached() -> None:
