@@ -114,7 +114,8 @@ class Uplink:
 
     async def offline_terms(self, query: Mapping[str, str]) -> Answer:
         """Fetch the signed terms for times without a network."""
-        return await self.send("GET", f"/v1/offline-terms?{urlencode(query)}", None)
+        # An empty query must leave no question mark: what is signed is what is sent.
+        return await self.send("GET", "/v1/offline-terms" + (f"?{urlencode(query)}" if query else ""), None)
 
     async def stay(self, stay_id: str, body: Mapping[str, Any]) -> Answer:
         """Report an inpatient stay or its end."""

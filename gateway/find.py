@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from gateway.books import Books
 from gateway.domain.facts import Stored
-from gateway.domain.operation import Kind, Verdict
+from gateway.domain.operation import Author, Kind, Verdict
+from gateway.store.directory import Unknown
 from gateway.store.statements import load
 
 _SQL = load("find")
@@ -82,3 +83,11 @@ async def day_totals(books: Books, clinic: str, terminal: str, day: date) -> lis
         _SQL["day_totals"].sql, *_SQL["day_totals"].bind(clinic=clinic, terminal=terminal, day=day)
     )
     return [msgspec.convert(dict(row), DayTotal) for row in rows]
+
+
+async def find_author(books: Books, terminal: str) -> Author:
+    """The terminal, with the clinic it stands in. Raises Unknown."""
+    clinic = await books.pool.fetchval(_SQL["clinic_of_terminal"].sql, terminal)
+    if clinic is None:
+        raise Unknown(f"terminal {terminal} is not registered")
+    return Author(terminal, clinic)

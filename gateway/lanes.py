@@ -16,6 +16,7 @@ import logging
 from collections import deque
 
 from gateway.domain.decision import Quoted, decide
+from gateway.domain.facts import Stored
 from gateway.domain.operation import Operation
 from gateway.domain.refusal import Refusal
 from gateway.rounds import (
@@ -31,7 +32,7 @@ from gateway.rounds import (
 )
 from gateway.rulebooks import Shelf
 from gateway.store.database import Database
-from gateway.store.failures import STATEMENT_FAILURES, DatabaseError, Failure, meaning, violated
+from gateway.store.failures import STATEMENT_FAILURES, DatabaseError, Failure, lost_a_race, meaning, violated
 from gateway.store.line import Connection, Line
 from gateway.store.rounds import Decided, Rounds
 from gateway.trust.sealing import Sealer
@@ -210,16 +211,19 @@ class _Lane:
             facts, rulebooks = await read_facts(connection, self._tools, batch)
             decided, found = decide_all(self._tools, facts, rulebooks)
             self._line.forget_warnings()
-            if found:
-                await self._tools.rounds.lock(connection, [stored.account for _, stored in found])
-                self._line.refuse_unreplicated()
-            for item, stored in found:
-                item.done(Done(stored, replayed=True))
-            if not decided:
-                return []
-            return await self._post(connection, decided)
+            held = await self._answer_found(connection, found) if found else []
+            return held + (await self._post(connection, decided) if decided else [])
         except STATEMENT_FAILURES as error:
             return self._failed(batch, error)
+
+    async def _answer_found(self, connection: Connection, found: list[tuple[Waiting, Stored]]) -> list[Waiting]:
+        """Answers what is stored already, where the account can be locked; returns the others, to wait elsewhere."""
+        free = await self._tools.rounds.lock_free(connection, [stored.account for _, stored in found])
+        self._line.refuse_unreplicated()
+        for item, stored in found:
+            if stored.account in free:
+                item.done(Done(stored, replayed=True))
+        return [item for item, stored in found if stored.account not in free]
 
     async def _post(self, connection: Connection, decided: list[tuple[Waiting, Decided]]) -> list[Waiting]:
         self._line.forget_warnings()
@@ -242,8 +246,8 @@ class _Lane:
                 again += await self._post(connection, [one])
             return again
         waiting, item = decided[0]
-        if violated(error) == "one_standing_claim_per_settlement" and waiting.tries < TRIES:
-            return [waiting]  # Someone else took the settlement a moment ago; fresh facts will say so.
+        if lost_a_race(error):
+            return [waiting]
         log.error("operation %s cannot be posted: %s %s", item.operation.id, type(error).__name__, violated(error))
         waiting.refuse(Refusal.FAULT)
         return []
@@ -292,6 +296,8 @@ class _Patient:
     def _failed(line: Line, item: Waiting, error: Exception) -> None:
         match meaning(error):
             case Failure.CONFLICT | Failure.LOCKED:
+                item.refuse(Refusal.IN_FLIGHT)
+            case Failure.DATA if lost_a_race(error):
                 item.refuse(Refusal.IN_FLIGHT)
             case Failure.DATA:
                 log.error("operation %s cannot be posted: %s", item.operation.id, type(error).__name__)

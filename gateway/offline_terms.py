@@ -1,9 +1,8 @@
 """Offline terms: what a clinic's terminals may grant while they are cut off, signed beforehand.
 
 Per card that was lately at the clinic: category, provisional rate and cap per visit type, until when. A card is named
-by a hash
-with a salt of this issue, so that a terminal can recognise a card it reads and nobody can read a list of cards off
-it. Each token is signed by the gateway and comes back with the claim it was used for.
+by a hash with a salt of this issue, so that a terminal can recognise a card it reads and nobody can read a list of
+cards off it. Each token is signed by the gateway and comes back with the claim it was used for.
 """
 
 import base64
@@ -21,7 +20,7 @@ from msgspec import Struct
 from gateway.books import Books
 from gateway.config import OfflineConfig
 from gateway.domain.calendar import SHANGHAI
-from gateway.domain.claim import Card, Offline
+from gateway.domain.claim import Card, Claim
 from gateway.domain.decision import provisional_for
 from gateway.store.line import Row
 from gateway.store.statements import load
@@ -101,18 +100,20 @@ async def issue_offline_terms(books: Books, clinic: str, config: OfflineConfig, 
     return OfflineTerms(salt.hex(), now, until, config.per_claim, terms)
 
 
-def terms_hold(offline: Offline, card_key: bytes, at: datetime, key: Ed25519PublicKey) -> bool:
-    """Are these terms ours, this card's, in time, and kept to?"""
+def terms_hold(claim: Claim, card_key: bytes, key: Ed25519PublicKey) -> bool:
+    """Are the terms of this offline claim ours, its card's, in time, and kept to?"""
+    assert claim.offline is not None
     try:
-        packed, signature = (base64.urlsafe_b64decode(part) for part in offline.terms.split("."))
+        packed, signature = (base64.urlsafe_b64decode(part) for part in claim.offline.terms.split("."))
         key.verify(signature, packed)
         promise = msgspec.msgpack.decode(packed, type=Promise)
     except (ValueError, binascii.Error, InvalidSignature, msgspec.MsgspecError):
         return False
+    cap = max((grant.cap for grant in promise.grants if grant.visit_type == claim.visit.type), default=0)
     return (
         promise.card_key == card_key
-        and promise.since <= at.timestamp() <= promise.until
-        and offline.provisional <= promise.per_claim
+        and promise.since <= claim.at.timestamp() <= promise.until
+        and claim.offline.provisional <= min(promise.per_claim, cap)
     )
 
 

@@ -4,17 +4,35 @@ A set is activated; which one is in force is a fact like any other, read with ea
 the parsed form of what a digest stands for.
 """
 
+import tomllib
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from gateway.store.line import Connection
 from gateway.store.statements import load
-from rules import Rulebooks, load_rulebooks, shipped
+from rules import Rulebooks, load_rulebooks, read_folder, shipped
 
-__all__ = ["KEPT", "NoRulebooks", "Shelf", "activate", "any_active", "load_rulebooks", "pack", "shipped", "unpack"]
+__all__ = [
+    "KEPT",
+    "Activation",
+    "NoRulebooks",
+    "Shelf",
+    "activate",
+    "any_active",
+    "counter_names",
+    "history",
+    "load_rulebooks",
+    "pack",
+    "read_set",
+    "shipped",
+    "unpack",
+]
 
 _SQL = load("rulebooks")
 KEPT = 4
@@ -59,6 +77,31 @@ class Shelf:
             if old != self._newest:
                 del self._sets[old]
         return rulebooks
+
+
+class Activation(Struct, frozen=True):
+    """A set that was put in force, and who did it."""
+
+    digest: str
+    activated_at: datetime
+    activated_by: str
+
+
+async def history(connection: Connection) -> list[Activation]:
+    """The last hundred activations, the one in force first."""
+    return [msgspec.convert(dict(row), Activation) for row in await connection.fetch(_SQL["history"].sql)]
+
+
+def read_set(folder: Path | None = None) -> Rulebooks:
+    """The checked set in a folder; the shipped one where none is named. Raises RulebookError."""
+    return shipped() if folder is None else load_rulebooks(read_folder(folder))
+
+
+def counter_names(rulebooks: Rulebooks) -> dict[str, tuple[str, str]]:
+    """Number of each velocity counter -> its Chinese and English name."""
+    texts = (content.decode() for path, content in rulebooks.files.items() if path.startswith("counters/"))
+    counters = (counter for text in texts for counter in tomllib.loads(text).get("counter", ()))
+    return {counter["key"]: (counter["name_zh"], counter["name_en"]) for counter in counters}
 
 
 async def any_active(connection: Connection) -> bool:

@@ -5,20 +5,23 @@ another schema.
 
 - `SANDBOX-APPROVED` is entitled (DIBAO); `SANDBOX-APPROVED-TEKUN` wholly. What they are told is computed, not made up.
 - `SANDBOX-<REFUSAL>`, such as `SANDBOX-CARD_FROZEN`, gets just that refusal for its claims: stored where the real one
-would be.
+  would be. A claim that supersedes one of `SANDBOX-CHECK_IDENTITY` or `SANDBOX-QUOTE_CHANGED` is decided as any other.
 - `SANDBOX-OUTCOME_UNKNOWN` is decided as an approved one, but the first answer is withheld: ask again with the same id.
+
+Whoever tries things out sends the same claim again and again: to the counters each is the first, and no deductible or
+ceiling is used up.
 """
 
 from collections.abc import Callable
 from datetime import date
 
-import msgspec
+from msgspec import structs
 
 from gateway.books import Books
 from gateway.config import Config
 from gateway.domain.claim import Card, Claim
 from gateway.domain.decision import Answer, decide, declined_for
-from gateway.domain.effects import Refused
+from gateway.domain.effects import Decision, Refused
 from gateway.domain.facts import Facts
 from gateway.domain.operation import Entitle, Operation
 from gateway.domain.refusal import SAYINGS, Refusal
@@ -38,6 +41,8 @@ _FORCED = {
     for refusal in Refusal
     if refusal not in (Refusal.OUTCOME_UNKNOWN, Refusal.CARD_UNKNOWN, Refusal.NOT_ENTITLED)
 }
+_WAYS_OUT = (Refusal.CHECK_IDENTITY, Refusal.QUOTE_CHANGED)
+"""Refusals that are answered with another claim, which supersedes the first."""
 
 
 async def open_sandbox(
@@ -64,16 +69,19 @@ async def open_sandbox(
 
 def decide_in_sandbox(operation: Operation, facts: Facts, rulebooks: Rulebooks) -> Answer:
     """As `decide`, but a special card's claim gets its refusal. Replays are replays here too."""
-    if facts.stored is None and isinstance(operation.content, Claim):
-        forced = _FORCED.get(operation.content.card.number)
-        if forced is not None:
-            if SAYINGS[forced].stored:
-                return declined_for(operation, operation.content, facts, rulebooks, forced)
-            return Refused(forced)
-        if operation.content.card.number in _ENTITLED:
-            # Whoever tries things out sends the same claim again and again; to the counters each is the first.
-            facts = msgspec.structs.replace(facts, activity=())
-    return decide(operation, facts, rulebooks)
+    facts = structs.replace(facts, activity=())
+    if facts.stored is None and isinstance(operation.content, Claim) and (forced := _forced(operation.content)):
+        if SAYINGS[forced].stored:
+            return declined_for(operation, operation.content, facts, rulebooks, forced)
+        return Refused(forced)
+    answer = decide(operation, facts, rulebooks)
+    return structs.replace(answer, uses=()) if isinstance(answer, Decision) else answer
+
+
+def _forced(claim: Claim) -> Refusal | None:
+    """What the card stands for, unless the claim is the way out of it."""
+    forced = _FORCED.get(claim.card.number)
+    return None if forced in _WAYS_OUT and claim.supersedes else forced
 
 
 def withholds_answer(card: Card, *, replayed: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.api.keys import BOOKS, GATE
+from gateway.api.runner import Runner
 from gateway.app import create_app
 from gateway.installation import Installation
 
@@ -32,7 +33,7 @@ async def serve(
     await installation.prepare()
     app = create_app(config, installation.dsn, installation.key, revive=installation.revive)
     # An access log line costs as much as the request; a client that hangs up must not cancel what was begun.
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=False, keepalive_timeout=75, shutdown_timeout=10)
+    runner = Runner(app, access_log=None, handler_cancellation=False, keepalive_timeout=75, shutdown_timeout=10)
     await runner.setup()
     host, port = host or config.server.host, config.server.port if port is None else port
     site = web.TCPSite(runner, host, port, reuse_port=reuse_port or None, backlog=1024)

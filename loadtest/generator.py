@@ -19,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -157,8 +158,7 @@ class _Connection(asyncio.Protocol):
         self._since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def send(self, request: bytes, due: float) -> None:
         self._since = due or time.perf_counter()

@@ -55,8 +55,10 @@ SELECT n.operation_id, s.line, n.account_id
   FROM past AS n, posting AS s JOIN pattern AS p ON p.operation_id = s.operation_id;
 
 INSERT INTO movement (account_id, accumulator, version, operation_id, delta, used_after, ceiling, is_exception)
-SELECT n.account_id, m.accumulator, n.version, n.operation_id, m.delta, m.delta * (n.version - 1), m.ceiling, m.is_exception
-  FROM past AS n, movement AS m JOIN pattern AS p ON p.operation_id = m.operation_id;
+SELECT n.account_id, replace(m.accumulator, own.visit, n.clinic || '/V' || n.number), n.version, n.operation_id, m.delta
+     , CASE WHEN strpos(m.accumulator, own.visit) > 0 THEN m.delta ELSE m.delta * (n.version - 1) END, m.ceiling, m.is_exception
+  FROM past AS n, movement AS m JOIN pattern AS p ON p.operation_id = m.operation_id
+     , LATERAL (SELECT p.clinic || '/' || p.visit) AS own (visit);
 
 INSERT INTO prior_settlement (operation_id, account_id, payer, settlement, standing)
 SELECT n.operation_id, n.account_id, s.payer, left(s.settlement, 1) || n.number, true

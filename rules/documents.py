@@ -131,7 +131,8 @@ def timeline(dated: Iterable[tuple[Table, Value]], what: str) -> Timeline[Value]
             if before.starts == value.starts:
                 if (before.published or before.starts) == (value.published or value.starts):
                     raise table.error(f"{what}: overlap, two values start on {value.starts}", "starts")
-                pass
+                # The one published later replaces the other.
+                kept.pop()
             elif before.ends is not None and before.ends >= value.starts:
                 raise table.error(
                     f"{what}: overlap, starts on {value.starts} but the value before ends on {before.ends}", "starts"

@@ -8,9 +8,9 @@ import msgspec
 
 from rules.activity import Supply
 from rules.assessment import Assessment
+from rules.money import MILLI
 from rules.rulebook import Rulebooks
 from rules.situation import Line
-from rules.steps.catalogue import MILLI
 
 
 def items_digest(lines: Iterable[Line]) -> str:

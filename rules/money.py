@@ -8,6 +8,9 @@ from collections.abc import Sequence
 PPM = 1_000_000
 """One whole, in parts per million: the finest rate a rulebook can state is 0.0001 %."""
 
+MILLI = 1000
+"""Quantities are in thousandths of a unit."""
+
 HALF_UP = "half_up"
 HALF_EVEN = "half_even"
 DOWN = "down"
@@ -30,6 +33,11 @@ def rounded(numerator: int, rounding: str) -> int:
 def part(amount: int, ppm: int, rounding: str) -> int:
     """`amount` fen at a rate, rounded once."""
     return rounded(amount * ppm, rounding)
+
+
+def price(unit_price: int, quantity: int) -> int:
+    """The most that `quantity` thousandths cost at a ceiling per unit: a part of a fen is above it."""
+    return unit_price * quantity // MILLI
 
 
 def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:

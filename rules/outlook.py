@@ -38,6 +38,11 @@ class Outlook(msgspec.Struct, frozen=True):
     left: tuple[Left, ...]
 
 
+def holds(given: Entitlement, day: date) -> bool:
+    """Does the entitlement hold on the day?"""
+    return given.starts <= day and (given.ends is None or day <= given.ends)
+
+
 def outlook(entitlements: Sequence[Entitlement], day: date, rulebooks: Rulebooks, used: Mapping[str, int]) -> Outlook:
     """What holds on the day. `used` as for `assess`; an accumulator that is not in it counts as unused."""
     held: dict[str, Held] = {}
@@ -46,7 +51,7 @@ def outlook(entitlements: Sequence[Entitlement], day: date, rulebooks: Rulebooks
         year = scheme.year_of(day, None, None)
         for category, _ in entitlement.categories(entitlements, day, scheme):
             names = scheme.names.get(category, (category, category))
-            own = [given for given in entitlements if given.category == category and given.starts <= day]
+            own = [given for given in entitlements if given.category == category and holds(given, day)]
             if category not in held and own:
                 held[category] = Held(category, *names, own[-1].starts, own[-1].ends)
             for (tariff_category, visit_type), tariff in scheme.tariffs.items():

@@ -44,9 +44,9 @@ def provisional_terms(
 ) -> ProvisionalTerms | None:
     """Terms for an offline agent, or None when nothing may be granted.
 
-    Conservative: only the first scheme (no top-up), the lowest band's rate, what is left of the yearly ceiling and
-    at most the ceiling of a visit; a visit type whose deductible is not yet used up is left out. `used` as for
-    `assess`.
+    Conservative: only the first scheme that gives something, without top-ups; the lowest band's rate, what is left of
+    the yearly ceiling and at most the ceiling of a visit. A visit type whose deductible is not yet used up is left out.
+    `used` is as for `assess`.
     """
     for scheme in rulebooks.on(day).schemes:
         held = entitlement.categories(entitlements, day, scheme)

@@ -1,6 +1,6 @@
-"""Follows the steps of a stored assessment and works every result out again from the numbers that the steps name.
+"""Follows the steps of an assessment and works every result out again from the numbers that the steps name.
 
-Needs no rulebook: what was stored with a claim is enough to show, years later, that its aid is what its steps say.
+A second calculation that knows nothing of rulebooks: it shows that the steps given as reasons really lead to the aid.
 """
 
 import re

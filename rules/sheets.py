@@ -1,6 +1,6 @@
 """Catalogues and mappings that come as Excel sheets: reads them and writes them as the CSV of the rulebooks.
 
-Outside the pure core: it needs the `sheets` extra (python-calamine), which is loaded when a sheet is read.
+Outside the pure core: `read_cells` needs the `sheets` extra (python-calamine), which is loaded when it is called.
 """
 
 import csv
@@ -31,26 +31,41 @@ ALIASES = {
 _CLASSES = {"甲类": "A", "甲": "A", "乙类": "B", "乙": "B", "丙类": "C", "丙": "C"}
 
 
-def items_csv(sheet: bytes, file: str) -> tuple[bytes, list[RowError]]:
-    """The first sheet of an xlsx file as catalogue CSV; with errors of rows, the CSV holds the other rows only.
+def read_cells(sheet: bytes, file: str) -> list[list[Cell]]:
+    """The cells of the first sheet of an xlsx, xls or ods file. Raises RulebookError when it cannot be read.
+
+    The library can abort the whole process on a hostile file: what strangers upload is read in a process of its own.
+    """
+    # A site that keeps its catalogue as CSV does not need the extra.
+    from python_calamine import CalamineError, load_workbook  # noqa: PLC0415
+
+    try:
+        rows = load_workbook(io.BytesIO(sheet)).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except CalamineError as error:
+        raise RulebookError(file, 0, f"is no spreadsheet that can be read: save it as .xlsx ({error})") from error
+    return [list(row) for row in rows]
+
+
+def items_csv(cells: Sequence[Sequence[Cell]], file: str) -> tuple[bytes, list[RowError]]:
+    """A catalogue's cells as CSV of the rulebooks; the rows with errors are left out of it.
 
     `file` names the upload in errors. Raises RulebookError when the header is not that of a catalogue.
     """
-    return _convert(sheet, file, ITEM_COLUMNS, catalogue.read_items)
+    return _convert(cells, file, ITEM_COLUMNS, catalogue.read_items)
 
 
-def mapping_csv(sheet: bytes, file: str) -> tuple[bytes, list[RowError]]:
+def mapping_csv(cells: Sequence[Sequence[Cell]], file: str) -> tuple[bytes, list[RowError]]:
     """The same for the mapping of a clinic's own item codes."""
-    return _convert(sheet, file, MAPPING_COLUMNS, catalogue.read_mapping)
+    return _convert(cells, file, MAPPING_COLUMNS, catalogue.read_mapping)
 
 
 def _convert(
-    sheet: bytes,
+    cells: Sequence[Sequence[Cell]],
     file: str,
     columns: Sequence[str],
     read: Callable[[Iterable[tuple[int, Row]]], tuple[Sequence[object], list[RowError]]],
 ) -> tuple[bytes, list[RowError]]:
-    rows = sheet_rows(sheet, file, columns)
+    rows = _rows(cells, file, columns)
     _, errors = read(rows)
     wrong = {error.line for error in errors}
     text = io.StringIO(newline="")
@@ -60,25 +75,18 @@ def _convert(
     return text.getvalue().encode(), errors
 
 
-def sheet_rows(sheet: bytes, file: str, columns: Sequence[str]) -> list[tuple[int, Row]]:
-    """The rows of the first sheet with their line (the header is line 1), cells as text; empty rows are left out."""
-    # A site that keeps its catalogue as CSV does not need the extra.
-    from python_calamine import CalamineError, load_workbook  # noqa: PLC0415
-
-    try:
-        table = load_workbook(io.BytesIO(sheet)).get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except CalamineError as error:
-        raise RulebookError(file, 0, f"is no spreadsheet that can be read: save it as .xlsx ({error})") from error
-    if not table:
+def _rows(cells: Sequence[Sequence[Cell]], file: str, columns: Sequence[str]) -> list[tuple[int, Row]]:
+    """The rows with their line (the header is line 1), cells as text; empty rows are left out."""
+    if not cells:
         raise RulebookError(file, 0, "is empty: the first sheet must hold the header and the rows")
-    header, *body = table
+    header, *body = cells
     names = [ALIASES.get(text, text) for text in (_text("", cell) for cell in header)]
     catalogue.check_header(file, 1, names, columns)
     rows: list[tuple[int, Row]] = []
-    for line, cells in enumerate(body, 2):
-        row = {name: _text(name, cell) for name, cell in zip(names, cells, strict=True)}
-        if any(row.values()):
-            rows.append((line, row))
+    for line, row in enumerate(body, 2):
+        texts = {name: _text(name, cell) for name, cell in zip(names, row, strict=True)}
+        if any(texts.values()):
+            rows.append((line, texts))
     return rows
 
 
@@ -88,7 +96,7 @@ def _text(column: str, cell: Cell) -> str:
         return cell.date().isoformat()
     if isinstance(cell, date):
         return cell.isoformat()
-    if isinstance(cell, (int, float)):
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         number = Decimal(repr(cell))
         if column == "own_share":
             # Excel keeps 10 % as 0.1.

@@ -40,9 +40,8 @@ _numbers = count(1)
 
 def new_id() -> UUID:
     """A UUIDv7 of now."""
-    return UUID(
-        int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | 2 << 62 | secrets.randbits(62) | secrets.randbits(12) << 64
-    )
+    random = secrets.randbits(12) << 64 | secrets.randbits(62)
+    return UUID(int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | 2 << 62 | random)
 
 
 def today() -> date:

@@ -92,7 +92,7 @@ class Servers:
         try:
             for _ in range(100):
                 try:
-                    # Writes every page, where a copy of the files takes two checkpoints: faster for databases this small.
+                    # A copy of the files would take two checkpoints: slower for databases this small.
                     await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
                     break
                 except asyncpg.ObjectInUseError:

@@ -1,5 +1,6 @@
 """What every request of a terminal passes before its verb: load, signature, standing of the key, rate."""
 
+import asyncio
 import base64
 import time
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from gateway.trust.signature import Reason, SignatureRefused, verify
 
 DEADLINE_HEADER = "Aidgate-Deadline"
 """Epoch milliseconds after which the work is not to be started."""
+BODY_SECONDS = 10
+"""How long a body may take to arrive: one that trickles in must not hold a connection for ever."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -62,7 +65,7 @@ class Gate:
     async def admit(self, request: web.Request, real: Books) -> Caller:
         """The terminal behind a request. Raises Problem."""
         self.shed(real)
-        body = await request.read() if request.can_read_body else b""
+        body = await _body(request) if request.can_read_body else b""
         now = time.time()
         try:
             verified = verify(
@@ -78,12 +81,15 @@ class Gate:
         if terminal.config.revoked:
             raise Problem(Refusal.TERMINAL_REVOKED)
         self._throttle(terminal)
+        deadline = _deadline(request)
+        if deadline is not None and deadline < now:
+            raise Problem(Refusal.DEADLINE_PASSED)
         return Caller(
             terminal.author,
             terminal.books,
             body,
             verified.signature_input.encode() + b"\n" + verified.signature,
-            _deadline(request),
+            deadline,
         )
 
     def _key(self, keyid: str) -> Ed25519PublicKey | None:
@@ -123,6 +129,21 @@ def _public_key(config: TerminalConfig) -> Ed25519PublicKey:
         raise ConfigError(
             f"terminal {config.id!r}: key must be an Ed25519 public key, 32 bytes in base64 ({error})"
         ) from error
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body as it was sent: JSON, not compressed, since that is what the digest was made of."""
+    if request.content_type != "application/json":
+        raise Problem(Refusal.WRONG_MEDIA_TYPE)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(Refusal.WRONG_MEDIA_TYPE, "the body must not be compressed")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except (web.RequestPayloadError, ConnectionError):
+        raise Problem(Refusal.MALFORMED, "the body was cut off") from None
+    except TimeoutError:
+        raise Problem(Refusal.MALFORMED, f"the body did not arrive within {BODY_SECONDS} s") from None
 
 
 def _deadline(request: web.Request) -> float | None:

@@ -1,8 +1,7 @@
 """What terminals can ask: thin. Each handler decodes, calls one verb, renders. No SQL and no rule in here."""
 
 from datetime import UTC, date, datetime
-from typing import Any, Literal, TypeVar, cast
-from uuid import UUID
+from typing import Any, Literal, cast
 
 import msgspec
 from aiohttp import web
@@ -10,11 +9,13 @@ from msgspec import Struct
 
 from gateway.api import answers
 from gateway.api.gate import Caller
-from gateway.api.keys import BOOKS, CONFIG, GATE, MASTER_KEY
+from gateway.api.keys import BOOKS, CALLER, CONFIG, GATE, MASTER_KEY
 from gateway.api.problems import Problem
+from gateway.api.reading import claim_in, day_in, decoded, id_in, name_in, reversal_in, stay_in, within_the_calendar
+from gateway.api.security import note
 from gateway.deduct import deduct
-from gateway.domain.claim import Card, Claim, Reversal, StayReport, contradictions
-from gateway.domain.ids import RETENTION, acceptable
+from gateway.domain.claim import Card, Claim
+from gateway.domain.ids import RETENTION
 from gateway.domain.refusal import Refusal
 from gateway.find import DayTotal, Found, day_totals, find_by_number, find_operation
 from gateway.issue_quote import issue_quote
@@ -27,7 +28,6 @@ from gateway.reverse import reverse
 from gateway.sandbox import SANDBOX_SCHEMA, withholds_answer
 
 REPLAYED = "Idempotency-Replayed"
-_Content = TypeVar("_Content", bound=Struct)
 _JSON = "application/json"
 
 
@@ -84,8 +84,8 @@ class DayAnswer(Struct, frozen=True):
 async def put_claim(request: web.Request) -> web.Response:
     """Deduct: decide a claim and post it, exactly once."""
     caller = await _caller(request)
-    id_ = _id(request, "id")
-    claim = _claim(caller.body)
+    id_ = id_in(request, "id")
+    claim = claim_in(caller.body)
     _check_terms(request, claim)
     done = await deduct(
         caller.books, caller.author, id_, claim, caller.body, signature=caller.signature, deadline=caller.deadline
@@ -98,12 +98,12 @@ async def put_claim(request: web.Request) -> web.Response:
 async def put_reversal(request: web.Request) -> web.Response:
     """Take a claim back, wholly or some lines; also before it has arrived."""
     caller = await _caller(request)
-    reversal = _decode(caller.body, Reversal)
+    reversal = reversal_in(caller.body)
     done = await reverse(
         caller.books,
         caller.author,
-        _id(request, "id"),
-        _id(request, "reversal_id"),
+        id_in(request, "id"),
+        id_in(request, "reversal_id"),
         reversal,
         caller.body,
         signature=caller.signature,
@@ -115,12 +115,12 @@ async def put_reversal(request: web.Request) -> web.Response:
 async def put_replacement(request: web.Request) -> web.Response:
     """Take a claim back and put a corrected one in its place, as one operation."""
     caller = await _caller(request)
-    claim = _claim(caller.body)
+    claim = claim_in(caller.body)
     done = await replace(
         caller.books,
         caller.author,
-        _id(request, "id"),
-        _id(request, "new_id"),
+        id_in(request, "id"),
+        id_in(request, "new_id"),
         claim,
         caller.body,
         signature=caller.signature,
@@ -132,14 +132,8 @@ async def put_replacement(request: web.Request) -> web.Response:
 async def put_stay(request: web.Request) -> web.Response:
     """Report that a resident was admitted or discharged."""
     caller = await _caller(request)
-    report = _decode(caller.body, StayReport)
-    if (report.admitted is None) == (report.discharged is None):
-        raise Problem(Refusal.IMPOSSIBLE, fields=["admitted", "discharged"])
-    if not acceptable(report.operation, datetime.now(UTC)):
-        raise Problem(Refusal.ID_OUT_OF_RANGE)
-    stay = request.match_info["id"]
-    if not 0 < len(stay) <= 64:
-        raise Problem(Refusal.MALFORMED, "a stay id has 1 to 64 characters")
+    report = stay_in(caller.body)
+    stay = name_in(request.match_info["id"], "a stay id")
     return _answer(
         await report_stay(caller.books, caller.author, stay, report, caller.body, signature=caller.signature)
     )
@@ -148,7 +142,7 @@ async def put_stay(request: web.Request) -> web.Response:
 async def post_quote(request: web.Request) -> web.Response:
     """Assess a claim and change nothing."""
     caller = await _caller(request)
-    claim = _claim(caller.body)
+    claim = claim_in(caller.body)
     quoted = await issue_quote(caller.books, caller.author, claim, deadline=caller.deadline)
     assessment = quoted.assessed.assessment
     line_ids = tuple(line.id for line in claim.lines)
@@ -174,15 +168,19 @@ async def post_quote(request: web.Request) -> web.Response:
 async def post_lookup(request: web.Request) -> web.Response:
     """Who is entitled to what, and what is left this year."""
     caller = await _caller(request)
-    question = _decode(caller.body, LookupQuestion)
-    return _json(await look_up(caller.books, question.card, question.day))
+    question = decoded(caller.body, LookupQuestion)
+    return _json(await look_up(caller.books, question.card, within_the_calendar(question.day, "day")))
 
 
 async def get_claim(request: web.Request) -> web.Response:
     """The stored answer of one of the clinic's own operations."""
     caller = await _caller(request)
-    stored = await find_operation(caller.books, _id(request, "id"))
-    if stored is None or stored.clinic != caller.author.clinic:
+    stored = await find_operation(caller.books, id_in(request, "id"))
+    if stored is None:
+        raise Problem(Refusal.NOT_FOUND)
+    if stored.clinic != caller.author.clinic:
+        # Answered as if it did not exist: ids tell nothing to those who guess them.
+        await note(request, Refusal.NOT_THE_CLINICS)
         raise Problem(Refusal.NOT_FOUND)
     return web.Response(body=answers.render(stored), content_type=_JSON, headers={REPLAYED: "true"})
 
@@ -195,17 +193,14 @@ async def get_claims(request: web.Request) -> web.Response:
         raise Problem(Refusal.MALFORMED, "search by exactly one of bill, visit, invoice")
     by = cast(Literal["bill", "visit", "invoice"], given[0])
     since = datetime.now(UTC) - RETENTION
-    found = await find_by_number(caller.books, caller.author.clinic, by, _text(request.query[by]), since)
+    found = await find_by_number(caller.books, caller.author.clinic, by, name_in(request.query[by], by), since)
     return _json(SearchAnswer(found))
 
 
 async def get_day(request: web.Request) -> web.Response:
     """The terminal's totals of a business day, to compare with its journal."""
     caller = await _caller(request)
-    try:
-        day = date.fromisoformat(request.match_info["day"])
-    except ValueError:
-        raise Problem(Refusal.MALFORMED, "a day is written YYYY-MM-DD") from None
+    day = day_in(request.match_info["day"])
     totals = await day_totals(caller.books, caller.author.clinic, caller.author.terminal, day)
     return _json(DayAnswer(day, totals))
 
@@ -246,43 +241,9 @@ async def readiness(app: web.Application) -> dict[str, str]:
 
 
 async def _caller(request: web.Request) -> Caller:
-    return await request.app[GATE].admit(request, request.app[BOOKS])
-
-
-def _decode(body: bytes, type_: type[_Content]) -> _Content:
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except msgspec.ValidationError as error:
-        raise Problem(Refusal.MALFORMED, _placed(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Problem(Refusal.MALFORMED, "the body is not JSON") from None
-
-
-def _placed(error: msgspec.ValidationError) -> str:
-    """What is wrong and where, without the value that was sent."""
-    text = str(error)
-    where = text.rpartition(" - at ")[2] if " - at " in text else "`$`"
-    if text.startswith("Invalid enum value"):
-        return f"Invalid enum value - at {where}"
-    return text
-
-
-def _claim(body: bytes) -> Claim:
-    claim = _decode_claim(body)
-    wrong = contradictions(claim)
-    if wrong:
-        raise Problem(Refusal.IMPOSSIBLE, fields=wrong)
-    return claim
-
-
-_claim_decoder = msgspec.json.Decoder(Claim)
-
-
-def _decode_claim(body: bytes) -> Claim:
-    try:
-        return _claim_decoder.decode(body)
-    except msgspec.MsgspecError:
-        return _decode(body, Claim)
+    caller = await request.app[GATE].admit(request, request.app[BOOKS])
+    request[CALLER] = caller
+    return caller
 
 
 def _check_terms(request: web.Request, claim: Claim) -> None:
@@ -290,27 +251,8 @@ def _check_terms(request: web.Request, claim: Claim) -> None:
         return
     key = request.app[MASTER_KEY].signing_key().public_key()
     card_key = request.app[BOOKS].directory.card_key(claim.card)
-    if not terms_hold(claim.offline, card_key, claim.at, key):
+    if not terms_hold(claim, card_key, key):
         raise Problem(Refusal.TERMS_INVALID)
-
-
-def _id(request: web.Request, name: str) -> UUID:
-    text = request.match_info[name]
-    try:
-        id_ = UUID(text)
-    except ValueError:
-        raise Problem(Refusal.MALFORMED, f"{name} is a UUIDv7") from None
-    if str(id_) != text.lower():
-        raise Problem(Refusal.MALFORMED, f"{name} is a UUIDv7 in its usual form, 8-4-4-4-12")
-    if not acceptable(id_, datetime.now(UTC)):
-        raise Problem(Refusal.ID_OUT_OF_RANGE)
-    return id_
-
-
-def _text(value: str) -> str:
-    if not 0 < len(value) <= 64 or "\x00" in value:
-        raise Problem(Refusal.MALFORMED, "a number to search by has 1 to 64 characters")
-    return value
 
 
 def _answer(done: Done) -> web.Response:

@@ -1,22 +1,32 @@
 """/openapi.json: made from the routes and the types they take and give, so that it cannot say anything else."""
 
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import msgspec
 from aiohttp import web
 
 import gateway
+from gateway.api.answers import Say
+from gateway.api.gate import DEADLINE_HEADER
 from gateway.api.problems import STATUS
 from gateway.api.routes import ROUTES, Route
 from gateway.domain.refusal import SAYINGS, Refusal
 
 _REF = "#/components/schemas/{name}"
 _DATES = {"day"}
+_DEADLINE = {
+    "name": DEADLINE_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Epoch milliseconds after which the work is not to be started.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,15}$"},
+}
 
 
 def document() -> dict[str, Any]:
     """OpenAPI 3.1."""
-    types = [type_ for route in ROUTES for type_ in (route.body, route.answer) if type_ is not None]
+    types = [type_ for route in ROUTES for type_ in (route.body, *_members(route.answer)) if type_ is not None]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     paths: dict[str, Any] = {}
     for route in ROUTES:
@@ -31,7 +41,8 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**components, "Problem": _problem()},
+            # Through JSON: defaults that are tuples become arrays.
+            "schemas": {**msgspec.json.decode(msgspec.json.encode(components)), "Problem": _problem()},
             "securitySchemes": {
                 "signature": {
                     "type": "apiKey",
@@ -63,6 +74,8 @@ def _operation(route: Route) -> dict[str, Any]:
         {"name": name, "in": "query", "required": False, "schema": {"type": "string", "minLength": 1, "maxLength": 64}}
         for name in route.query
     ]
+    if route.signed:
+        parameters.append(_DEADLINE)
     if parameters:
         operation["parameters"] = parameters
     if route.signed:
@@ -102,8 +115,13 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _schema(type_: Any) -> dict[str, Any]:
-    (schema,), _ = msgspec.json.schema_components([type_], ref_template=_REF)
-    return schema
+    schemas, _ = msgspec.json.schema_components(_members(type_), ref_template=_REF)
+    return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+
+
+def _members(type_: Any) -> tuple[Any, ...]:
+    """The types of a union one by one: what is only ever written needs no tag to tell them apart."""
+    return get_args(type_) if isinstance(type_, UnionType) else (type_,)
 
 
 def _problem() -> dict[str, Any]:
@@ -116,11 +134,12 @@ def _problem() -> dict[str, Any]:
             "status": {"type": "integer"},
             "code": {"enum": [refusal.value for refusal in Refusal if not SAYINGS[refusal].stored]},
             "transient": {"type": "boolean"},
-            "say": {"type": "object"},
+            "say": _schema(Say),
             "action": {"type": "string"},
             "detail": {"type": "string"},
             "fields": {"type": "array", "items": {"type": "string"}},
             "cause": {"type": "string"},
-            "server_time": {"type": "integer"},
+            "server_time": {"type": "integer", "description": "Epoch seconds."},
+            "request_id": {"type": "string", "description": "Finds the fault in the gateway's log."},
         },
     }

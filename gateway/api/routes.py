@@ -27,10 +27,13 @@ class Route:
     signed: bool = True
 
 
+_DECIDED = answers.ClaimAnswer | answers.PlainAnswer
+"""A claim that was taken back before it arrived has no split to answer with."""
+
 ROUTES = (
     Route("POST", "/v1/lookups", handlers.post_lookup, LookupAnswer, handlers.LookupQuestion),
     Route("POST", "/v1/quotes", handlers.post_quote, handlers.QuoteAnswer, Claim),
-    Route("PUT", "/v1/claims/{id}", handlers.put_claim, answers.ClaimAnswer, Claim, created=True),
+    Route("PUT", "/v1/claims/{id}", handlers.put_claim, _DECIDED, Claim, created=True),
     Route("GET", "/v1/claims/{id}", handlers.get_claim, answers.OperationAnswer),
     Route("GET", "/v1/claims", handlers.get_claims, handlers.SearchAnswer, query=("bill", "visit", "invoice")),
     Route(
@@ -45,7 +48,7 @@ ROUTES = (
         "PUT",
         "/v1/claims/{id}/replacement/{new_id}",
         handlers.put_replacement,
-        answers.ClaimAnswer,
+        _DECIDED,
         Claim,
         created=True,
     ),

@@ -1,4 +1,4 @@
-"""The exit codes of every command. Scripts go by them, so a code never changes its meaning; docs/operator.md lists them."""
+"""The exit codes of every command. Scripts go by them: none ever changes its meaning. docs/operator.md lists them."""
 
 from enum import IntEnum, unique
 

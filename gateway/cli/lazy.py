@@ -1,6 +1,6 @@
-"""A group whose commands are imported when they are called: `--help` must not wait for a web server and a database driver.
+"""A group whose commands are imported when they are called: `--help` must not wait for web server and database driver.
 
-The group knows each command's one-line help, so that listing them loads nothing; a test compares it with the command's own.
+The group knows each command's one-line help, so that listing them loads nothing; a test compares it with the command's.
 Whatever a command may fail with becomes one sentence and an exit code here, and nowhere else.
 """
 
@@ -13,12 +13,12 @@ import click
 from gateway.cli.exits import Exit
 
 
-class Failed(click.ClickException):
+class Failed(Exception):
     """Ends a command with a sentence on stderr and an exit code."""
 
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
 
 
 class LazyGroup(click.Group):
@@ -51,8 +51,13 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except Failed as failed:
+            click.echo(f"Error: {failed}", err=True)
+            ctx.exit(failed.code)
         except Exception as error:
             known = import_module("gateway.cli.failures").told(error)
             if known is None:
                 raise
-            raise Failed(*known) from error
+            code, sentence = known
+            click.echo(f"Error: {sentence}", err=True)
+            ctx.exit(code)

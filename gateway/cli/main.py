@@ -8,7 +8,7 @@ from gateway.cli.lazy import LazyGroup
 from gateway.config import default_home
 
 COMMANDS = {
-    "demo": ("gateway.cli.serving:demo", "Play the main job from card to receipt on a throw-away gateway."),
+    "demo": ("gateway.cli.demo:demo", "Play the main job from card to receipt on a throw-away gateway."),
     "serve": ("gateway.cli.serving:serve", "Serve clinics until stopped."),
     "migrate": ("gateway.cli.upkeep:migrate", "Set up the database, or bring it to this version's schema."),
     "doctor": ("gateway.cli.doctor:doctor", "Look at everything the gateway stands on; say what to do."),
@@ -38,6 +38,7 @@ COMMANDS = {
 def main(context: click.Context, home: Path | None) -> None:
     """Aidgate: deduction of medical aid at the counter.
 
-    Exit codes: 0 done, 1 the answer is no, 2 unusable command line or file, 3 database unreachable, 4 set-up not in order.
+    Exit codes: 0 done, 1 the answer is no, 2 unusable command line or file, 3 database unreachable, 4 set-up not in
+    order.
     """
     context.obj = home or default_home()

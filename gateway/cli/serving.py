@@ -1,11 +1,9 @@
-"""Serving: the gateway itself, and the demo of it."""
+"""Serving: one gateway process."""
 
 from pathlib import Path
 
 import click
 
-from gateway.cli.session import run as run_to_end
-from gateway.demo import play
 from gateway.installation import Installation
 from gateway.serve import run
 from gateway.serve import serve as serve_
@@ -20,15 +18,3 @@ from gateway.serve import serve as serve_
 def serve(home: Path, host: str | None, port: int | None, reuse_port: bool, instance: str) -> None:
     """Serve clinics until stopped."""
     run(serve_(Installation.open(home), host=host, port=port, reuse_port=reuse_port, on_ready=click.echo))
-
-
-@click.command()
-@click.option("--once", is_flag=True, help="Play the story, check every step, stop everything and leave.")
-@click.option(
-    "--keep",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Set up in this new folder and leave it there; otherwise a temporary one is used and removed.",
-)
-def demo(once: bool, keep: Path | None) -> None:
-    """Play the main job from card to receipt on a throw-away gateway."""
-    run_to_end(play(once=once, keep=keep))

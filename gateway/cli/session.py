@@ -26,9 +26,9 @@ class NotSetUp(Exception):
 
 
 def installed(home: Path) -> Installation:
-    """The installation of a home. Only `serve` and `migrate` make one: a mistyped --home must not become a new, empty gateway.
+    """The installation of a home. Raises NotSetUp.
 
-    Raises NotSetUp.
+    Only `serve` and `migrate` make one: a mistyped --home must not become a new, empty gateway.
     """
     if not (home / "master.key").exists():
         raise NotSetUp(

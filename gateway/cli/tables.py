@@ -1,4 +1,4 @@
-"""Text for terminals: tables, wrapped lines and amounts, with Chinese characters counted as the two columns they take."""
+"""Text for terminals: tables, wrapped lines, amounts. Chinese characters are counted as the two columns they take."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ def padded(text: str, columns: int, *, right: bool = False) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> str:
-    """Rows under headers, two blanks between columns; `right`: indexes of the columns that are flush right, such as amounts."""
+    """Rows under headers, two blanks between columns; `right`: which columns are flush right, such as amounts."""
     lines = [list(headers), *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     flush = set(right)
@@ -52,7 +52,7 @@ def _lines(text: str, columns: int) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What may not be broken: a word with the blank behind it, or one wide character with the punctuation that follows it."""
+    """What may not be broken: a word with the blank behind it, a wide character with the punctuation behind it."""
     piece = ""
     for character in text:
         follows = character in "，。；：、！？）”〕》"

@@ -150,11 +150,6 @@ def assess_claim(
 
 def situation_of(operation: Operation, claim: Claim, facts: Facts, back: Back | None = None) -> Situation:
     """The claim and its facts in the words of the rules."""
-    used = facts.used
-    if back is not None:
-        used = dict(used)
-        for movement in back.movements:
-            used[movement.accumulator] = used.get(movement.accumulator, 0) - movement.amount
     visit = claim.visit
     return Situation(
         day=visit.day,
@@ -164,10 +159,18 @@ def situation_of(operation: Operation, claim: Claim, facts: Facts, back: Back | 
         lines=tuple(Line(line.id, line.item, line.amount, line.quantity, line.days) for line in claim.lines),
         prior=tuple(PriorShare(prior.payer, prior.amount) for prior in claim.prior),
         entitlements=facts.entitlements,
-        used=used,
+        used=_used_after(back, facts.used),
         admitted=visit.admitted,
         discharged=visit.discharged,
     )
+
+
+def _used_after(back: Back | None, used: dict[str, int]) -> dict[str, int]:
+    """The use of accumulators once a replacement has taken back what it replaces."""
+    left = dict(used)
+    for movement in back.movements if back else ():
+        left[movement.accumulator] = left.get(movement.accumulator, 0) - movement.amount
+    return left
 
 
 def _visit_key(operation: Operation, visit: str) -> str:
@@ -196,7 +199,7 @@ def _trace(
         aid=assessment.aid,
         items=items_digest(lines),
         diagnosis=operation.diagnosis_key,
-        supplies=supplies(lines, operation.author.clinic, rulebooks),
+        supplies=supplies(lines, operation.author.clinic, rulebooks, day=claim.visit.day),
         refers=operation.refers.hex if operation.refers else "",
         offline=claim.offline is not None,
     )
@@ -217,6 +220,8 @@ def _decide_claim(operation: Operation, claim: Claim, facts: Facts, rulebooks: R
         assessed = keep_promise(operation, claim, facts, rulebooks, shortfall, back)
         verdict, refusal = Verdict.APPROVED, None
     if assessed is None or refusal is not None:
+        # A replacement that is declined takes nothing back; what the rules were given instead is kept as it is.
+        facts = msgspec.structs.replace(facts, used=_used_after(back, facts.used))
         return _declined(operation, claim, facts, verdict, refusal or Refusal.NOT_ENTITLED, assessed, shortfall)
 
     # From here on nothing refuses.

@@ -128,7 +128,7 @@ def reversal_trace(operation: Operation, facts: Facts, verdict: Verdict, back: B
         terminal=operation.author.terminal,
         lat=facts.lat,
         lon=facts.lon,
-        aid=-aid_of(back.shares) if back else 0,
+        aid=aid_of(back.shares) if back else 0,
         refers=operation.refers.hex if operation.refers else "",
         whole=back.whole if back else True,
     )

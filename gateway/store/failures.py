@@ -40,3 +40,11 @@ def meaning(error: Exception) -> Failure:
 def violated(error: Exception) -> str:
     """Name of the constraint that was violated; empty for any other failure."""
     return getattr(error, "constraint_name", None) or ""
+
+
+def lost_a_race(error: Exception) -> bool:
+    """Did somebody else take the settlement, or the id a tombstone would spend, since the facts were read? Fresh facts
+    will say so."""
+    if not isinstance(error, asyncpg.UniqueViolationError):
+        return False
+    return violated(error) == "one_standing_claim_per_settlement" or (error.table_name or "").startswith("operation")

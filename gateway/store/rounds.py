@@ -23,7 +23,9 @@ from gateway.trust.sealing import Sealer, Unsealable
 from rules import Activity, Entitlement
 
 _ROUND = load("round")
-_FACTS, _POST, _LOCK, _OPEN = (_ROUND[name] for name in ("facts", "post", "lock_accounts", "open_ledgers"))
+_FACTS, _POST, _LOCK, _LOCK_FREE, _OPEN = (
+    _ROUND[name] for name in ("facts", "post", "lock_accounts", "lock_free_accounts", "open_ledgers")
+)
 _activity = msgspec.msgpack.Decoder(Activity)
 _trace = msgspec.msgpack.Encoder()
 _KIND = {kind.value: kind for kind in Kind}
@@ -114,6 +116,11 @@ class Rounds:
     async def lock(self, connection: Connection, accounts: Iterable[int]) -> None:
         """Waits until these accounts can be locked: what was read of them before is then as durable as a commit."""
         await connection.fetch(_LOCK.sql, *_LOCK.bind(account_ids=sorted(set(accounts))))
+
+    async def lock_free(self, connection: Connection, accounts: Iterable[int]) -> set[int]:
+        """As `lock`, without waiting: those of the accounts that nobody else holds."""
+        rows = await connection.fetch(_LOCK_FREE.sql, *_LOCK_FREE.bind(account_ids=sorted(set(accounts))))
+        return {row["account_id"] for row in rows}
 
     def open_record(self, sealed: bytes, operation: UUID) -> Record:
         """A stored operation's record; a tombstone has none."""

@@ -9,13 +9,11 @@ from rules.assessment import Step
 from rules.catalogue import Item
 from rules.day_books import IN_SCOPE, NURSING, OUT_OF_CATALOGUE, OVER_LIMIT, OWN_SHARE, PARTS, DayBooks
 from rules.errors import SituationError
-from rules.money import HALF_UP, part, percent, yuan
+from rules.money import HALF_UP, part, percent, price, yuan
 from rules.situation import Line, Situation
 from rules.steps.bill import Bill
 
 RULE = "catalogue.line"
-MILLI = 1000
-"""Quantities are in thousandths of a unit."""
 
 
 def read_bill(situation: Situation, books: DayBooks, steps: list[Step]) -> Bill:
@@ -65,8 +63,7 @@ def _within(bill: Bill, index: int, line: Line, item: Item, steps: list[Step], *
     allowed = line.amount
     detail = f"class {item.item_class}"
     if item.price_ceiling is not None:
-        # A part of a fen falls to the resident's side: the ceiling is the most that counts.
-        limit = item.price_ceiling * line.quantity // MILLI
+        limit = price(item.price_ceiling, line.quantity)
         allowed = min(line.amount, limit)
         detail += f", limit {yuan(limit)}"
     own = part(allowed, item.own_share, rounding) if item.own_share else 0

@@ -7,7 +7,7 @@ import pytest
 import xlsxwriter
 
 import rules
-from rules import catalogue, sheets
+from rules import catalogue
 from tests.rules import reading
 
 BOOKS = reading.books("shipped")
@@ -136,6 +136,10 @@ def workbook(*rows: list[object]) -> bytes:
     return content.getvalue()
 
 
+def converted(content: bytes) -> tuple[bytes, list[rules.RowError]]:
+    return rules.items_csv(rules.read_cells(content, "upload.xlsx"), "upload.xlsx")
+
+
 CHINESE = ["编码", "名称", "英文名称", "类别", "自付比例", "限价", "单位天数", "成分", "拼音码", "种类",
            "生效日期", "失效日期", "发布日期", "依据", "依据性质"]  # fmt: skip
 CELLS: list[object] = ["T1", "试", "Test", "乙类", 0.1, 59.9, 7, "testine", "S", "drug", date(2020, 1, 1), "", "",
@@ -144,7 +148,7 @@ CELLS: list[object] = ["T1", "试", "Test", "乙类", 0.1, 59.9, 7, "testine", "
 
 def test_a_sheet_becomes_the_csv_of_the_books() -> None:
     """Excel's binary fractions must not reach the money: 59.9 is 59.90 yuan and 0.1 is 10 %."""
-    content, errors = sheets.items_csv(workbook(CHINESE, CELLS), "upload.xlsx")
+    content, errors = converted(workbook(CHINESE, CELLS))
     assert errors == []
     books = rules.load_rulebooks({"catalogue/upload.csv": content})
     item = books.on(date(2020, 1, 1)).items["T1"]
@@ -154,22 +158,24 @@ def test_a_sheet_becomes_the_csv_of_the_books() -> None:
 def test_wrong_rows_of_a_sheet_are_told_and_left_out() -> None:
     bad = [*CELLS]
     bad[0], bad[5] = "T2", 59.999
-    content, errors = sheets.items_csv(workbook(CHINESE, bad, [""] * 15, CELLS), "upload.xlsx")
+    content, errors = converted(workbook(CHINESE, bad, [""] * 15, CELLS))
     assert [(error.line, error.column) for error in errors] == [(2, "price_ceiling")]
     assert content.decode().count("\n") == 2
 
 
 def test_a_mapping_sheet() -> None:
     row: list[object] = ["XH09", 1002, "T1", date(2020, 1, 1), "", "", "Test", "synthetic"]
-    content, errors = sheets.mapping_csv(workbook([*catalogue.MAPPING_COLUMNS], row), "mapping.xlsx")
+    content, errors = rules.mapping_csv(
+        rules.read_cells(workbook([*catalogue.MAPPING_COLUMNS], row), "mapping.xlsx"), "mapping.xlsx"
+    )
     assert errors == []
     assert content.decode().split("\n")[1] == "XH09,1002,T1,2020-01-01,,,Test,synthetic"
 
 
 def test_sheets_that_are_none() -> None:
     with pytest.raises(rules.RulebookError, match="the header must be"):
-        sheets.items_csv(workbook(["a", "b"]), "upload.xlsx")
+        converted(workbook(["a", "b"]))
     with pytest.raises(rules.RulebookError, match="no spreadsheet"):
-        sheets.items_csv(b"PK not really", "upload.xlsx")
+        converted(b"PK not really")
     with pytest.raises(rules.RulebookError, match="is empty"):
-        sheets.items_csv(workbook(), "upload.xlsx")
+        converted(workbook())

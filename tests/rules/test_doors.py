@@ -115,6 +115,12 @@ def test_provisional_terms_wait_for_the_deductible() -> None:
     assert set(terms_of(lowinc, {deductible: 30_000})) == {"outpatient", "emergency", "inpatient"}
 
 
+def test_provisional_terms_keep_to_the_lowest_of_several_ceilings() -> None:
+    local = (rules.Entitlement("LOCAL", date(2020, 1, 1), None, "310104"),)
+    assert terms_of(local, {})["outpatient"] == ("30%", 300_000, 20_000), "the ceiling of a visit"
+    assert terms_of(local, {"xuhui_top_up.aid.2026": 199_000})["outpatient"] == ("30%", 300_000, 1_000)
+
+
 def test_provisional_terms_take_the_lowest_band() -> None:
     one = (rules.Entitlement("ONE", date(2020, 1, 1)),)
     terms = rules.provisional_terms(one, date(2020, 8, 1), reading.books("mechanisms"), {})

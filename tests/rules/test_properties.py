@@ -30,9 +30,9 @@ SETS: dict[str, dict[str, Any]] = {
     },
     "mechanisms": {
         "days": [date(2020, 8, 1), date(2021, 8, 1), date(2022, 6, 30), date(2023, 7, 1), date(2024, 7, 1)],
-        "items": ["A1", "B1", "C1", "nobody knows"],
+        "items": ["A1", "B1", "C1", "N1", "nobody knows"],
         "payers": ["personal_account", "pool", "medical_aid", "some charity"],
-        "categories": ["ONE", "TWO"],
+        "categories": ["ONE", "TWO", "NURSED"],
     },
 }
 VISIT_TYPES = ["outpatient", "emergency", "inpatient"]

@@ -210,6 +210,7 @@ def test_accumulators_do_not_depend_on_entitlements() -> None:
         "alpha.aid_visit.visit.XH01/1",
         "alpha.aid.2021",
         "alpha.aid_two.2021",
+        "alpha.aid_nursed.2021",
         "beta.aid.2021",
     }
     early = rules.accumulators(reading.books("mechanisms"), day=date(1990, 1, 1), visit="V", visit_type="outpatient")

@@ -95,6 +95,8 @@ def test_c02_exact_duplicate() -> None:
     assert action(look(entry("a", 5 * MINUTE, **same, clinic="XH02")), "C02") == "allow"
     assert action(look(entry("a", 5 * MINUTE, items=ATTEMPT.items, total=ATTEMPT.total + 1)), "C02") == "allow"
     assert action(look(entry("a", 5 * MINUTE, total=ATTEMPT.total)), "C02") == "allow"
+    unknown = msgspec.structs.replace(ATTEMPT, items="")
+    assert action(look(entry("a", MINUTE, items="", total=ATTEMPT.total), attempt=unknown), "C02") == "allow"
 
 
 def test_the_strike_by_person_and_date_of_2011_is_by_id_here() -> None:
@@ -114,6 +116,8 @@ def test_superseded_and_reversed_attempts_are_no_repeats() -> None:
     approved = entry("a", 2 * MINUTE, **same)
     assert action(look(approved), "C02") == "refuse"
     assert action(look(approved, entry("r", MINUTE, kind="reversal", refers="a")), "C02") == "allow"
+    refused = entry("r", MINUTE, kind="reversal", refers="a", decision="declined")
+    assert action(look(approved, refused), "C02") == "refuse", "a reversal that was declined takes nothing back"
     replacing = msgspec.structs.replace(ATTEMPT, kind="replacement", refers="a")
     assert action(look(approved, attempt=replacing), "C02") == "allow"
 
@@ -174,6 +178,7 @@ def test_c05_counts_declined_attempts_and_passes_over_unknown_places_other_cards
     assert action(look(far), "C05") == "allow"
     assert action(look(msgspec.structs.replace(far, card="other"), attempt=attempt), "C05") == "allow"
     near = entry("near", 1, clinic="XH02", lat=31.20, lon=121.45)
+    assert action(look(far, near, attempt=attempt), "C05") == "allow", "only the last place before counts"
     assert action(look(near, attempt=attempt), "C05") == "allow"
 
 
@@ -235,6 +240,7 @@ def test_c10_declines_except_those_of_counters_and_superseded_ones() -> None:
     assert action(look(*ten), "C10") == "refuse"
     six = [entry(f"d{index}", HOUR * (index + 1), decision="declined", aid=0) for index in range(6)]
     assert action(look(*six), "C10") == "challenge"
+    assert action(look(*declined, *six[1:]), "C10") == "challenge", "the flag of the last hour is the lighter one"
 
 
 def test_a_declined_attempt_feeds_only_the_declines() -> None:
@@ -257,6 +263,8 @@ def test_c11_reversals() -> None:
     many = [entry(f"m{index}", HOUR * (index + 5)) for index in range(4)]
     assert value(look(*claims[:3], *back[:2], *many, attempt=attempt), "C11", "24h") == 0
     assert action(look(*claims, *back), "C11") == "flag"
+    assert value(look(*claims, *many[:1], *back[:3]), "C11", "24h") == 0, "3 of 6: the attempt is a claim too"
+    assert value(look(*claims, *back[:3]), "C11", "24h") == 3
 
 
 def test_c12_open_stay_elsewhere() -> None:
@@ -273,6 +281,7 @@ def test_c16_dormancy() -> None:
     assert action(look(entry("a", 181 * DAY), attempt=attempt), "C16") == "flag"
     assert action(look(entry("a", 181 * DAY - 1), attempt=attempt), "C16") == "allow"
     assert action(look(attempt=attempt), "C16") == "allow"
+    assert action(look(entry("a", 300 * DAY), entry("b", DAY), attempt=attempt), "C16") == "allow"
     assert (
         action(look(entry("a", 181 * DAY), attempt=msgspec.structs.replace(attempt, total=100_000)), "C16") == "allow"
     )

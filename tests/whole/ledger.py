@@ -21,7 +21,7 @@ Connection = Any
 
 
 async def settle_accounts(server: Server, journal: Journal) -> Model:
-    """Everything that must hold after a run: the books are sound, the model agrees, and nobody was told anything else."""
+    """What must hold after a run: the books are sound, the model agrees, and nobody was told anything else."""
     books = await Books.open(server.dsn(), "aidgate", KEY)
     connection = await books.database.connect()
     try:
@@ -54,7 +54,8 @@ async def read_written(books: Books, connection: Connection, journal: Journal) -
     written = []
     for row in await connection.fetch("SELECT * FROM operation"):
         id_: UUID = row["operation_id"]
-        heard = journal.heard.get(id_)
+        # A tombstone came to be when the reversal did that spent the id, not when the claim itself was sent.
+        heard = journal.heard.get(row["refers"] if row["kind"] == "tombstone" else id_)
         written.append(
             Written(
                 row=row,

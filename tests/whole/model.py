@@ -1,15 +1,16 @@
 """The model: recomputes every outcome of a run in the order of the ledger, from facts that it keeps itself.
 
-It reads what was asked (contents, authors, order) and nothing of what was decided; decides each operation again on its own
-books, and compares everything the gateway wrote. Within an account the order is the account's version. What an operation can see
-of other accounts (frozen clinics, settlements, foreign claims) depends on when it was decided; the model allows what real time
-allows: what was answered before this was asked must have been seen, what was asked after this was answered cannot have been.
+It reads what was asked (contents, authors, order) and nothing of what was decided; decides each operation again on its
+own books, and compares everything the gateway wrote. Within an account the order is the account's version. What an
+operation can see of other accounts (frozen clinics, settlements, foreign claims) depends on when it was decided; the
+model allows what real time allows: what was answered before this was asked must have been seen, what was asked after
+this was answered cannot have been.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -20,12 +21,29 @@ from gateway.domain.claim import Claim, Reversal, StayReport
 from gateway.domain.decision import accumulators_of, decide, history_since
 from gateway.domain.effects import Decision, Refused, Replay
 from gateway.domain.facts import AccountStay, Facts, Referred
-from gateway.domain.operation import Author, Content, Entitle, Freeze, Kind, Operation, Stop, Unfreeze, Use, Verdict, fingerprint
-from gateway.domain.outcome import ClaimOutcome, PlainOutcome, Record
+from gateway.domain.operation import (
+    Author,
+    Content,
+    Entitle,
+    Freeze,
+    Kind,
+    Operation,
+    Stop,
+    Unfreeze,
+    Use,
+    Verdict,
+    fingerprint,
+)
+from gateway.domain.outcome import ClaimOutcome, Record
 from rules import Activity, Entitlement, Rulebooks
 
 FOREVER = date(9999, 12, 31)
-_CONTENTS: dict[Kind, Any] = {Kind.CLAIM: Claim, Kind.REPLACEMENT: Claim, Kind.REVERSAL: Reversal, Kind.STAY: StayReport}
+_CONTENTS: dict[Kind, Any] = {
+    Kind.CLAIM: Claim,
+    Kind.REPLACEMENT: Claim,
+    Kind.REVERSAL: Reversal,
+    Kind.STAY: StayReport,
+}
 
 
 @dataclass(frozen=True)
@@ -231,7 +249,11 @@ class Model:
         found = []
         for other in self._referring.get(operation.refers, ()) if operation.refers else ():
             decision = self.decided.get(other.row["operation_id"])
-            if decision is not None and decision.verdict is Verdict.APPROVED and other.kind in (Kind.REVERSAL, Kind.REPLACEMENT):
+            if (
+                decision is not None
+                and decision.verdict is Verdict.APPROVED
+                and other.kind in (Kind.REVERSAL, Kind.REPLACEMENT)
+            ):
                 found.append(Record(other.record.raw, decision.outcome))
         return tuple(found)
 
@@ -368,7 +390,12 @@ class Model:
         account.version += 1
         for use in decision.uses:
             account.used[use.accumulator] = account.used.get(use.accumulator, 0) + use.delta
-            if use.delta > 0 and use.ceiling is not None and not use.is_exception and account.used[use.accumulator] > use.ceiling:
+            if (
+                use.delta > 0
+                and use.ceiling is not None
+                and not use.is_exception
+                and account.used[use.accumulator] > use.ceiling
+            ):
                 raise Mismatch(f"{operation.id} passes the ceiling of {use.accumulator}")
         if decision.trace is not None:
             account.activity.append((operation.at, operation.id, decision.trace))

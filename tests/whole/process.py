@@ -5,6 +5,7 @@ The verbs behind a unix socket, one message per operation: what counts here is t
 
 import asyncio
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -217,4 +218,5 @@ async def _done(books: Books, ask: Ask) -> Done:
 
 
 if __name__ == "__main__":
+    logging.getLogger("gateway").setLevel(logging.ERROR)  # what is lost is meant to be lost
     asyncio.run(_serve(sys.argv[1], sys.argv[2], int(sys.argv[3])))

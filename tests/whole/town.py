@@ -15,9 +15,9 @@ from gateway.books import Books
 from gateway.domain.claim import Card
 from gateway.domain.operation import Author
 from gateway.store.directory import Resident
+from gateway.store.embedded import Server
 from rules import Rulebooks, load_rulebooks, shipped
 from tests.books import KEY, entitle, today
-from gateway.store.embedded import Server
 
 ACTIONS = (
     "claim", "claim_as_quoted", "claim_on_old_quote", "claim_twice_at_once", "claim_offline", "claim_late", "claim_too_late",
@@ -59,19 +59,25 @@ class Town:
 def draw_rulebooks(random: Random) -> Rulebooks:
     """The shipped rulebooks with ceilings of a few yuan, and counters that are off, as shipped, or harsh."""
     files = dict(shipped().files)
-    for path in ("shanghai_medical_aid/ceilings.toml", "shanghai_medical_aid/deductibles.toml", "xuhui_top_up/numbers.toml"):
+    for path in (
+        "shanghai_medical_aid/ceilings.toml",
+        "shanghai_medical_aid/deductibles.toml",
+        "xuhui_top_up/numbers.toml",
+    ):
         small = re.sub(
-            rb'(unit = "yuan"\nvalue = )\d+', lambda match: match[1] + b"%d" % random.choice((3, 20, 90, 400)), files[path]
+            rb'(unit = "yuan"\nvalue = )\d+',
+            lambda match: match[1] + b"%d" % random.choice((3, 20, 90, 400)),
+            files[path],
         )
         files[path] = small
     counters = random.choice(("off", "off", "shipped", "harsh", "gentle"))
     if counters == "off":
         files = {path: content for path, content in files.items() if not path.startswith("counters/")}
     elif counters != "shipped":
-        by = 1 if counters == "harsh" else 8
-        pattern = rb"(?<=at = )(\d+)"
         files["counters/card.toml"] = re.sub(
-            pattern, lambda match: b"%d" % max(1, int(match[1]) * by + random.randrange(2)), files["counters/card.toml"]
+            rb"(?<=at = )(\d+)",
+            lambda match: b"%d" % (max(1, int(match[1]) - 1) if counters == "harsh" else int(match[1]) * 8),
+            files["counters/card.toml"],
         )
     return load_rulebooks(files)
 

@@ -43,3 +43,6 @@ SELECT account_id, counter, subject, since, operation_id, clinic, period, value,
 -- :name acknowledge
 UPDATE alert SET acknowledged_at = now(), acknowledged_by = :by::text
  WHERE operation_id = :operation_id::uuid AND counter = :counter::text AND acknowledged_at IS NULL;
+
+-- :name clinic_of_terminal
+SELECT clinic FROM terminal WHERE terminal = :terminal::text;

@@ -15,7 +15,7 @@ from gateway.domain.claim import Card, Claim, ClaimLine, Offline, PriorPayment, 
 from gateway.domain.effects import Decision, Refused, Replay
 from gateway.domain.facts import Facts, Referred, Stored
 from gateway.domain.operation import Author, Content, Entitle, Freeze, Kind, Operation, Stop, Unfreeze, Use, fingerprint
-from gateway.domain.outcome import Record
+from gateway.domain.outcome import ClaimOutcome, Record
 from gateway.domain.refusal import Refusal
 from rules import Activity, Entitlement, shipped
 
@@ -28,6 +28,8 @@ OTHER_ACCOUNT = 3074
 AUTHOR = Author("T1", "C1")
 CARD = Card("X00000001")
 CARD_KEY = bytes(range(32))
+CEILING = "shanghai_medical_aid.aid_outpatient.2026"
+"""The accumulator of outpatient aid, 6,000 yuan a year."""
 AID = 7_000
 """What aid pays of the scene's claim of 100 yuan: 70 % of a consultation without prior payers."""
 
@@ -126,6 +128,20 @@ def reason(operation: Operation, facts: Facts) -> Refusal | None:
             return why
         case Replay():
             return None
+
+
+def outcome(made: Decision) -> ClaimOutcome:
+    """Of a claim that was decided."""
+    assert isinstance(made.outcome, ClaimOutcome)
+    return made.outcome
+
+
+def amounts(made: Decision) -> dict[str, int]:
+    """Ledger account -> what is posted on it."""
+    sums: dict[str, int] = {}
+    for ledger, amount in made.postings:
+        sums[ledger] = sums.get(ledger, 0) + amount
+    return {ledger: amount for ledger, amount in sums.items() if amount}
 
 
 def keep(operation: Operation, decision: Decision) -> Stored:

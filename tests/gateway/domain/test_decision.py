@@ -7,31 +7,32 @@ import pytest
 
 from gateway.domain import decision
 from gateway.domain.claim import Claim, IdentityCheck, StayReport
-from gateway.domain.effects import Decision, Prior, Refused, Replay, Use
+from gateway.domain.effects import Prior, Refused, Replay, Use
 from gateway.domain.facts import AccountStay, Facts
-from gateway.domain.offline import OFFLINE_EXCESS
 from gateway.domain.operation import Author, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
 from gateway.domain.operation import Use as UseElsewhere
-from gateway.domain.outcome import ClaimOutcome, Record, ReversalOutcome
+from gateway.domain.outcome import Record
 from gateway.domain.refusal import Refusal
 from tests.gateway.domain.scenes import (
     AID,
     BOOKS,
     CARD,
     CARD_KEY,
+    CEILING,
     CLAIM,
     LATER,
     MANY_DECLINES,
     NOW,
     SOME_DECLINES,
     TODAY,
+    amounts,
     answer,
     claim,
     decide,
     facts,
     keep,
-    offline,
     operation,
+    outcome,
     prior,
     refer,
     referred,
@@ -40,21 +41,7 @@ from tests.gateway.domain.scenes import (
     uid,
 )
 
-CEILING = "shanghai_medical_aid.aid_outpatient.2026"
 STAFF = Author(staff="town")
-
-
-def outcome(made: Decision) -> ClaimOutcome:
-    assert isinstance(made.outcome, ClaimOutcome)
-    return made.outcome
-
-
-def amounts(made: Decision) -> dict[str, int]:
-    """Ledger account -> what is posted on it."""
-    sums: dict[str, int] = {}
-    for ledger, amount in made.postings:
-        sums[ledger] = sums.get(ledger, 0) + amount
-    return {ledger: amount for ledger, amount in sums.items() if amount}
 
 
 def test_an_approved_claim_posts_its_aid() -> None:
@@ -80,6 +67,26 @@ def test_a_quote_is_what_is_charged() -> None:
     assert made.assessment is not None
     assert made.assessment.shares == assessed.assessment.shares
     assert made.quote == assessed.quote
+
+
+def test_a_claim_is_found_by_its_numbers() -> None:
+    content = claim()
+    numbered = msgspec.structs.replace(content, visit=msgspec.structs.replace(content.visit, invoice="I1"))
+    bare = msgspec.structs.replace(content, visit=msgspec.structs.replace(content.visit, bill=""))
+    for against in (facts(), facts(entitlements=())):
+        made = decide(operation(numbered), against)
+        assert (made.visit, made.bill, made.invoice) == ("V1", "B1", "I1")
+        made = decide(operation(bare), against)
+        assert (made.visit, made.bill, made.invoice) == ("V1", None, None)
+
+
+def test_a_claim_refused_for_the_sandbox() -> None:
+    """Whatever its facts say."""
+    for why in (Refusal.CARD_FROZEN, Refusal.CHECK_IDENTITY):
+        made = decision.declined_for(operation(claim()), claim(), facts(), BOOKS, why)
+        challenge = why is Refusal.CHECK_IDENTITY
+        assert made.verdict is (Verdict.CHALLENGED if challenge else Verdict.DECLINED)
+        assert (made.reason, made.aid, made.postings) == (why, 0, ())
 
 
 # The same id again
@@ -156,6 +163,10 @@ def test_prior_settlements_are_taken_and_let_go() -> None:
     assert again.priors == (Prior("basic_pool", "S1", False), Prior("basic_pool", "S1", True))
 
 
+def test_a_prior_payer_without_a_settlement_takes_none() -> None:
+    assert decide(operation(claim(prior=prior(3_000, settlement=""))), facts()).priors == ()
+
+
 def test_part_of_a_claim_keeps_its_settlement() -> None:
     settled = claim(4_000, 6_000, prior=prior(3_000))
     original = referred(settled)
@@ -163,173 +174,6 @@ def test_part_of_a_claim_keeps_its_settlement() -> None:
     assert first.priors == ()
     rest = decide(reversal("2"), facts(referred=original, back=(keep(reversal("1"), first).record,)))
     assert rest.priors == (Prior("basic_pool", "S1", False),), "nothing of the claim is left"
-
-
-# Taking back
-
-
-def test_a_whole_reversal_gives_everything_back() -> None:
-    made = decide(operation(claim()), facts())
-    back = decide(reversal(), facts(referred=refer(operation(claim()), made)))
-    assert (back.aid, back.total) == (-made.aid, -made.total)
-    assert amounts(back) == {ledger: -amount for ledger, amount in amounts(made).items()}
-    assert back.uses == (Use(CEILING, -AID),)
-    assert back.trace is not None
-    assert back.trace.whole
-
-
-@pytest.mark.parametrize("order", [("1", "2", "3"), ("3", "1", "2"), ("2", "3", "1")])
-def test_lines_taken_back_one_by_one_give_back_what_was_given(order: tuple[str, ...]) -> None:
-    """Odd amounts, so that every share was rounded; to the fen, in any order, and never a fen more."""
-    content = claim(3_333, 3_334, 4_447, prior=prior(1_117))
-    made = decide(operation(content), facts())
-    original = refer(operation(content), made)
-    records: list[Record] = []
-    given: dict[str, int] = {}
-    used = 0
-    for number, line in enumerate(order):
-        one = reversal(line, id=uid(10 + number))
-        back = decide(one, facts(referred=original, back=tuple(records)))
-        records.append(keep(one, back).record)
-        for ledger, amount in amounts(back).items():
-            assert amount < 0
-            given[ledger] = given.get(ledger, 0) - amount
-        used -= sum(use.delta for use in back.uses)
-        assert isinstance(back.outcome, ReversalOutcome)
-        assert back.outcome.back is not None
-        assert back.outcome.back.line_ids == (line,)
-        assert back.outcome.back.whole is (number == 2)
-        assert back.trace is not None
-        assert back.trace.whole is (number == 2)
-    assert given == amounts(made)
-    assert used == made.aid
-
-
-def test_a_reversal_of_what_is_left() -> None:
-    content = claim(3_333, 3_334, 4_447)
-    made = decide(operation(content), facts())
-    original = refer(operation(content), made)
-    part = decide(reversal("2"), facts(referred=original))
-    rest = decide(reversal(), facts(referred=original, back=(keep(reversal("2"), part).record,)))
-    assert isinstance(rest.outcome, ReversalOutcome)
-    assert rest.outcome.back is not None
-    assert rest.outcome.back.line_ids == ("1", "3")
-    assert rest.outcome.back.whole
-    assert part.aid + rest.aid == -made.aid
-
-
-def test_a_reversal_of_the_unknown_spends_its_id() -> None:
-    made = decide(reversal(), facts())
-    assert made.verdict is Verdict.APPROVED
-    assert made.outcome == ReversalOutcome(tombstone=CLAIM)
-    assert made.effects == ({"effect": "tombstone"},)
-    assert (made.aid, made.total, made.postings, made.uses) == (0, 0, (), ())
-
-
-# Replacing
-
-
-def test_a_replacement_books_the_difference() -> None:
-    original = refer(operation(claim()), decide(operation(claim()), facts()))
-    made = decide(replacement(claim(4_000)), facts(referred=original, used={CEILING: AID}))
-    assert made.aid == 2_800 - AID
-    assert amounts(made) == {"fund:municipal": -2_100, "fund:district:310101": -2_100}
-    assert made.uses == (Use(CEILING, 2_800 - AID, 600_000),)
-    assert outcome(made).replaced is not None
-
-
-def test_a_replacement_has_back_what_it_replaces() -> None:
-    """The year is used up, by the very claim that is replaced."""
-    original = refer(operation(claim()), decide(operation(claim()), facts()))
-    made = decide(replacement(claim(20_000)), facts(referred=original, used={CEILING: 600_000}))
-    assert made.verdict is Verdict.APPROVED
-    assert made.aid == 0
-    assert outcome(made).assessment is not None
-    assert outcome(made).assessment.aid == AID  # type: ignore[union-attr]
-    assert made.uses == ()
-
-
-def test_a_replacement_that_is_declined_leaves_the_original() -> None:
-    original = refer(operation(claim()), decide(operation(claim()), facts()))
-    made = decide(replacement(claim(4_000)), facts(referred=original, entitlements=()))
-    assert (made.verdict, made.aid) == (Verdict.DECLINED, 0)
-    assert (made.postings, made.uses, made.priors) == ((), (), ())
-    assert outcome(made).replaced is None
-
-
-# Offline promises
-
-
-def promised(amount: int, terms: str = "", **against: object) -> Decision:
-    return decide(operation(claim(offline=offline(amount, terms))), facts(**against))
-
-
-@pytest.mark.parametrize("amount", [0, AID])
-def test_a_promise_that_was_kept_has_no_shortfall(amount: int) -> None:
-    made = promised(amount)
-    assert (made.aid, made.effects, outcome(made).shortfall) == (AID, (), None)
-
-
-def test_the_clinic_bears_what_it_promised_too_much() -> None:
-    made = promised(9_000)
-    assert (made.verdict, made.aid) == (Verdict.APPROVED, AID)
-    assert made.effects == ({"effect": "shortfall", "owner": "clinic:C1", "promised": 9_000, "exact": AID},)
-    declined = promised(9_000, entitlements=())
-    assert (declined.verdict, declined.reason, declined.aid) == (Verdict.DECLINED, Refusal.NOT_ENTITLED, 0)
-    assert declined.effects == ({"effect": "shortfall", "owner": "clinic:C1", "promised": 9_000, "exact": 0},)
-    kept = outcome(declined).shortfall
-    assert kept is not None
-    assert kept.reason == Refusal.NOT_ENTITLED
-
-
-def test_a_fund_bears_nothing_without_signed_terms() -> None:
-    made = promised(9_000, shortfall_owner="fund")
-    assert made.aid == AID
-    assert made.effects[0]["owner"] == "clinic:C1"
-    assert promised(9_000, "signed", shortfall_owner="clinic").effects[0]["owner"] == "clinic:C1"
-
-
-@pytest.mark.parametrize(
-    ("against", "exact"),
-    [({}, AID), ({"entitlements": ()}, 0), ({"card_frozen_until": date.max}, 0), ({"activity": MANY_DECLINES}, 0)],
-)
-def test_a_fund_bears_what_was_promised_on_terms(against: dict[str, object], exact: int) -> None:
-    made = promised(9_000, "signed", shortfall_owner="fund", **against)
-    assert (made.verdict, made.reason, made.aid) == (Verdict.APPROVED, None, 9_000)
-    assert amounts(made)[OFFLINE_EXCESS] == 9_000 - exact
-    assert sum(amounts(made).values()) == 9_000
-    assert made.effects == ({"effect": "shortfall", "owner": OFFLINE_EXCESS, "promised": 9_000, "exact": exact},)
-    excess = [use for use in made.uses if use.accumulator == OFFLINE_EXCESS]
-    assert [(use.delta, use.is_exception) for use in excess] == [(9_000 - exact, True)]
-    assert not [use for use in made.uses if use.accumulator != OFFLINE_EXCESS and use.is_exception]
-    assessment = outcome(made).assessment
-    assert assessment is not None
-    assert sum(share.amount for share in assessment.shares) == 10_000
-    assert all(share.amount >= 0 for share in assessment.shares)
-
-
-def test_a_kept_promise_can_be_taken_back() -> None:
-    content = claim(3_333, 6_667, offline=offline(9_000, "signed"))
-    made = decide(operation(content), facts(shortfall_owner="fund"))
-    back = decide(reversal(), facts(referred=refer(operation(content), made)))
-    assert amounts(back) == {ledger: -amount for ledger, amount in amounts(made).items()}
-    assert {use.accumulator: -use.delta for use in back.uses} == {use.accumulator: use.delta for use in made.uses}
-
-
-def test_a_promise_does_not_take_a_settlement_that_another_claim_holds() -> None:
-    content = claim(prior=prior(1_000), offline=offline(9_000, "signed"))
-    made = decide(operation(content), facts(shortfall_owner="fund", settlement_holders=(uid(9),)))
-    assert made.verdict is Verdict.APPROVED
-    assert made.priors == ()
-
-
-def test_offline_neither_quote_nor_challenge_is_asked_for() -> None:
-    """Nobody can confirm a split or show an identity card after the fact."""
-    made = promised(AID, activity=SOME_DECLINES)
-    assert made.verdict is Verdict.APPROVED
-    assert {hit.action for hit in made.alerts} == {"flag"}
-    quoted = decide(operation(claim(quote="0" * 64, offline=offline(AID))), facts())
-    assert quoted.verdict is Verdict.APPROVED
 
 
 # Staff and stays
