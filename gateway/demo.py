@@ -133,11 +133,16 @@ class _Story:
             click.echo(f"  since {held['starts']}  {held['name_en']}")
         for left in found["left"]:
             if left["visit_type"] == "outpatient":
-                click.echo(f"  outpatient aid of the year: used {yuan(left['used'])} of {yuan(left['ceiling'])} yuan")
+                scheme = _PAYERS[left["accumulator"].partition(".")[0]]
+                click.echo(f"  {scheme}: {yuan(left['used'])} of {yuan(left['ceiling'])} used this year")
 
     async def _quote_and_deduct(self) -> tuple[str, Json]:
         """The claim's id and body."""
-        _heading("2  The quote 预结算", "What would aid pay of this visit, and why? Nothing is changed.")
+        _heading(
+            "2  The quote 预结算",
+            "What would aid pay of this visit, and why? Nothing is changed. Each step names its ground: law, press, "
+            "or synthetic where no source gives a number.",
+        )
         body = _claim(RESIDENT, "1", FIRST_VISIT, insured=18000)
         _show_lines(FIRST_VISIT)
         quote = _body(await self._counter.quote(body), 200)
@@ -178,7 +183,10 @@ class _Story:
 
     async def _go_elsewhere(self) -> str:
         """The id of the claim at the other clinic."""
-        _heading("6  The counters 频次监测", "Minutes later the same card is used at a clinic across the district.")
+        _heading(
+            "6  The counters 频次监测",
+            "Minutes later the same card is used at a clinic across the district. Care is never blocked.",
+        )
         claim_id = new_id()
         made = _body(await self._elsewhere.claim(claim_id, _claim(RESIDENT, "4", SECOND_VISIT)), 201)
         _must(made["verdict"] == "approved", "care is not blocked")

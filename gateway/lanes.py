@@ -30,7 +30,7 @@ from gateway.rounds import (
     in_time,
     read_facts,
 )
-from gateway.rulebooks import Shelf
+from gateway.rulebooks import NoRulebooks, Shelf
 from gateway.store.database import Database
 from gateway.store.failures import STATEMENT_FAILURES, DatabaseError, Failure, lost_a_race, meaning, violated
 from gateway.store.line import Connection, Line
@@ -215,6 +215,11 @@ class _Lane:
             return held + (await self._post(connection, decided) if decided else [])
         except STATEMENT_FAILURES as error:
             return self._failed(batch, error)
+        except NoRulebooks as error:
+            log.error("%s", error)
+            for item in batch:
+                item.refuse(Refusal.FAULT)
+            return []
 
     async def _answer_found(self, connection: Connection, found: list[tuple[Waiting, Stored]]) -> list[Waiting]:
         """Answers what is stored already, where the account can be locked; returns the others, to wait elsewhere."""

@@ -6,6 +6,7 @@ another schema.
 - `SANDBOX-APPROVED` is entitled (DIBAO); `SANDBOX-APPROVED-TEKUN` wholly. What they are told is computed, not made up.
 - `SANDBOX-<REFUSAL>`, such as `SANDBOX-CARD_FROZEN`, gets just that refusal for its claims: stored where the real one
   would be. A claim that supersedes one of `SANDBOX-CHECK_IDENTITY` or `SANDBOX-QUOTE_CHANGED` is decided as any other.
+- `SANDBOX-BELOW_DEDUCTIBLE` has a deductible of 300 yuan: smaller claims are approved, and get nothing yet.
 - `SANDBOX-OUTCOME_UNKNOWN` is decided as an approved one, but the first answer is withheld: ask again with the same id.
 
 Whoever tries things out sends the same claim again and again: to the counters each is the first, and no deductible or
@@ -34,12 +35,17 @@ from rules import Rulebooks
 SANDBOX_SCHEMA = "sandbox"
 PREFIX = "SANDBOX-"
 UNKNOWN = PREFIX + Refusal.OUTCOME_UNKNOWN
-_ENTITLED = {PREFIX + "APPROVED": "DIBAO", PREFIX + "APPROVED-TEKUN": "TEKUN", UNKNOWN: "DIBAO"}
+_ENTITLED = {
+    PREFIX + "APPROVED": "DIBAO",
+    PREFIX + "APPROVED-TEKUN": "TEKUN",
+    PREFIX + Refusal.BELOW_DEDUCTIBLE: "LOWINC",
+    UNKNOWN: "DIBAO",
+}
 _SINCE = date(2026, 1, 1)
 _FORCED = {
     PREFIX + refusal: refusal
     for refusal in Refusal
-    if refusal not in (Refusal.OUTCOME_UNKNOWN, Refusal.CARD_UNKNOWN, Refusal.NOT_ENTITLED)
+    if refusal not in (Refusal.OUTCOME_UNKNOWN, Refusal.CARD_UNKNOWN, Refusal.NOT_ENTITLED, Refusal.BELOW_DEDUCTIBLE)
 }
 _WAYS_OUT = (Refusal.CHECK_IDENTITY, Refusal.QUOTE_CHANGED)
 """Refusals that are answered with another claim, which supersedes the first."""

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.books import Books
+from gateway.domain.claim import MAX_FEN
 from gateway.domain.operation import Author, Entitle, Freeze, Kind, Operation, Stop, Unfreeze, Use, fingerprint
 from gateway.lanes import Done
 
@@ -25,7 +26,9 @@ _KINDS: dict[type, Kind] = {
 async def act(
     books: Books, staff: str, account: int, id_: UUID, content: Freeze | Unfreeze | Entitle | Stop | Use
 ) -> Done:
-    """Runs one act on an account. Raises NotDone."""
+    """Runs one act on an account. Raises NotDone; ValueError for use beyond what any account could have."""
+    if isinstance(content, Use) and abs(content.amount) > MAX_FEN:
+        raise ValueError(f"use of {content.accumulator} must stay within {MAX_FEN} fen")
     kind = _KINDS[type(content)]
     author = Author(staff=staff)
     return await books.lanes.run(

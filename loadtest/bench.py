@@ -1,12 +1,12 @@
 """What posting costs, against this machine's own baselines: `python -m loadtest.bench [--quick]`.
 
-Four systems take turns on one machine and one PostgreSQL: the gateway as shipped; the same gateway with a store that keeps nothing
-(the ceiling); the same gateway with a transaction for each claim; and pgbench's TPC-B. Absolute figures move with the machine by
-half; the ratios of slices that follow one another, and CPU per claim, move little. So ratios are taken within each round, and the
-median of the rounds is reported, with the lowest and highest beside it.
+Four systems take turns on one machine and one PostgreSQL: the gateway as shipped; the same gateway with a store that
+keeps nothing (the ceiling); the same gateway with a transaction for each claim; and pgbench's TPC-B. Absolute figures
+move with the machine by half; the ratios of slices that follow one another, and CPU per claim, move little. So ratios
+are taken within each round, and the median of the rounds is reported, with the lowest and highest beside it.
 
-A figure stands only if the books do: afterwards both databases are checked whole, and must hold exactly the claims that were
-acknowledged. Otherwise the figures are void, and the exit code is 1.
+A figure stands only if the books do: afterwards both databases are checked whole, and must hold exactly the claims
+that were acknowledged. Otherwise the figures are void, and the exit code is 1.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -33,7 +34,8 @@ class Plan(Struct, frozen=True):
     """How much is measured."""
 
     size: Size
-    connections: tuple[int, ...]
+    connections: tuple[int, int, int]
+    """One, the usual load, and the most."""
     rounds: int
     seconds: float
     """Of a slice."""
@@ -41,6 +43,8 @@ class Plan(Struct, frozen=True):
     open_rounds: int
     tpcb_scale: int
     stage_claims: int
+    warm_up: int = 1_000
+    """Claims before the first slice of a system."""
     pool_sizes: tuple[int, ...] = (4, 8, 16, 32)
     """Connections to PostgreSQL that are tried for one by one."""
 
@@ -62,7 +66,7 @@ class Figures:
         return self._slices.get((system, load), [])
 
     def median(self, system: str, load: object, name: str) -> float:
-        return statistics.median(getattr(found, name) for found in self.of(system, load))
+        return float(statistics.median(getattr(found, name) for found in self.of(system, load)))
 
     def ratios(self, system: str, other: str, load: object) -> list[float]:
         """How many times as fast as the other, round by round."""
@@ -106,12 +110,12 @@ async def measure(house: House, plan: Plan) -> int:
 
 
 async def best_pool(gateway: Gateway, plan: Plan) -> None:
-    """Tries the sizes on 32 connections and leaves the gateway running with the best."""
+    """Tries the sizes on the usual load and leaves the gateway running with the best."""
     found: dict[int, float] = {}
     for size in plan.pool_sizes:
         await gateway.start(systems.ONE_BY_ONE, connections=size)
-        await gateway.warm_up(32)
-        found[size] = (await gateway.closed(32, seconds=plan.search_seconds)).per_second
+        await gateway.warm_up(plan.connections[1], plan.warm_up // 2)
+        found[size] = (await gateway.closed(plan.connections[1], seconds=plan.search_seconds)).per_second
         await gateway.stop()
     best = max(found, key=found.__getitem__)
     shown = ", ".join(f"{size}: {rate:.0f}/s" for size, rate in found.items())
@@ -119,31 +123,29 @@ async def best_pool(gateway: Gateway, plan: Plan) -> None:
     await gateway.start(systems.ONE_BY_ONE, connections=best)
 
 
-async def closed_loops(
-    house: House, plan: Plan, figures: Figures, gateways: tuple[Gateway, ...], tpcb: str
-) -> None:
+async def closed_loops(house: House, plan: Plan, figures: Figures, gateways: tuple[Gateway, ...], tpcb: str) -> None:
     """Round after round, each system at each number of connections; another one begins each time."""
     for gateway in gateways:
         for connections in plan.connections:
-            await gateway.warm_up(connections, 200 if connections == 1 else 1_000)
-    runs: list[tuple[str, Callable[[int], Awaitable[Slice]]]] = [
-        (gateway.name, lambda connections, gateway=gateway: gateway.closed(connections, seconds=plan.seconds))
-        for gateway in gateways
-    ]
-    runs.append(("tpcb", lambda connections: systems.tpcb(house, tpcb, connections, plan.seconds)))
+            await gateway.warm_up(connections, plan.warm_up // 5 if connections == 1 else plan.warm_up)
+    runs: dict[str, Callable[[int], Awaitable[Slice]]] = {
+        gateway.name: partial(gateway.closed, seconds=plan.seconds) for gateway in gateways
+    }
+    runs["tpcb"] = partial(systems.tpcb, house, tpcb, seconds=plan.seconds)
+    order = list(runs)
     for number in range(plan.rounds):
         for connections in plan.connections:
-            turn = number % len(runs)
-            for name, run in runs[turn:] + runs[:turn]:
-                found = await run(connections)
+            turn = number % len(order)
+            for name in order[turn:] + order[:turn]:
+                found = await runs[name](connections)
                 figures.add(name, connections, found)
                 print(f"  round {number + 1}, {connections:3} connections, {name:10} {found.per_second:6.0f}/s")
 
 
 async def open_loops(plan: Plan, figures: Figures, aidgate: Gateway, ceiling: Gateway) -> None:
     """Latency at half of what the gateway can, and alone."""
-    rate = figures.median("aidgate", 32, "per_second") / 2
-    print(f"open loop at {rate:.0f}/s: half of what 32 connections get through")
+    rate = figures.median("aidgate", plan.connections[1], "per_second") / 2
+    print(f"open loop at {rate:.0f}/s: half of what {plan.connections[1]} connections get through")
     for _ in range(plan.open_rounds):
         for gateway in (aidgate, ceiling):
             figures.add(gateway.name, "half", await gateway.open(rate, seconds=plan.seconds, connections=128))

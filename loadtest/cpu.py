@@ -13,7 +13,7 @@ def of_process(pid: int) -> float:
 
 
 def of_family(pid: int) -> float:
-    """What the process, its living children and its children that are gone have used: all of PostgreSQL by its first process."""
+    """What the process and all its children, living and gone, have used: all of PostgreSQL by its first process."""
     return sum(_times(pid)) + sum(of_process(child) for child in _children(pid))
 
 

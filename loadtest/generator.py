@@ -1,12 +1,12 @@
 """The load: a process that signs a slice of claims, sends it, and says what came back.
 
-Run by the comparison runs as `python -m loadtest.generator '<task as JSON>'`. It signs first (a signature holds for 60 s), prints
-`ready`, waits for a line on its input, sends, and prints the outcome as JSON. HTTP is spoken on raw sockets: what the load costs,
-the system under test on the same cores cannot use.
+Run by the comparison runs as `python -m loadtest.generator '<task as JSON>'`. It signs first (a signature holds for
+60 s), prints `ready`, waits for a line on its input, sends, and prints the outcome as JSON. HTTP is spoken on raw
+sockets: what the load costs, the system under test on the same cores cannot use.
 
-Closed loop: each connection sends its next claim when the last one is answered, and latency counts from there. Open loop
-(`rate` > 0): claims are due at random moments of that mean rate, whether or not the last ones were answered, and latency counts
-from the moment a claim was due.
+Closed loop: each connection sends its next claim when the last one is answered, and latency counts from there. Open
+loop (`rate` > 0): claims are due at random moments of that mean rate, whether or not the last ones were answered, and
+latency counts from the moment a claim was due.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Load:
         self.problems: Counter[str] = Counter()
 
     def add(self, request: bytes, due: float) -> None:
-        """Sends on a connection that is free, or on the next one that will be. `due` 0 = it counts from when it is sent."""
+        """Sends on a connection that is free, or on the next that will be. `due` 0 = it counts from when it is sent."""
         if self._idle:
             self._idle.pop().send(request, due)
         else:
@@ -188,12 +188,12 @@ class _Connection(asyncio.Protocol):
 
 async def send(task: Task, requests: Sequence[bytes]) -> tuple[Load, float]:
     """Sends the slice; the load as it ended, and the seconds it took."""
-    address = urlsplit(task.url)
+    host, port = _address(task.url)
     loop = asyncio.get_running_loop()
     load = Load(requests, approved_only=task.approved_only)
     connections = []
     for _ in range(task.connections):
-        _, connection = await loop.create_connection(lambda: _Connection(load), address.hostname, address.port)
+        _, connection = await loop.create_connection(lambda: _Connection(load), host, port)
         connections.append(connection)
     _say("ready")
     sys.stdin.readline()
@@ -203,9 +203,7 @@ async def send(task: Task, requests: Sequence[bytes]) -> tuple[Load, float]:
         for connection in connections:
             load.ready(connection)
         chance = random.Random(task.first)
-        for request, due in zip(
-            requests, accumulate(chance.expovariate(task.rate) for _ in requests), strict=False
-        ):
+        for request, due in zip(requests, accumulate(chance.expovariate(task.rate) for _ in requests), strict=False):
             # The loop's clock and this one are the same.
             loop.call_at(begin + due, load.add, request, begin + due)
     else:
@@ -219,6 +217,11 @@ async def send(task: Task, requests: Sequence[bytes]) -> tuple[Load, float]:
     if not load.finished.done():
         load.problems["no answer"] += task.requests - len(load.latencies)
     return load, seconds
+
+
+def _address(url: str) -> tuple[str, int]:
+    host, _, port = urlsplit(url).netloc.partition(":")
+    return host, int(port)
 
 
 def run(task: Task) -> Outcome:
@@ -260,7 +263,9 @@ def _in_short(answer: bytes) -> str:
         said = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return f"{status} {body[:80]!r}"
-    return f"{status} {said.get('verdict', '')} {said.get('reason') or said.get('code') or said.get('detail', '')}".strip()
+    return (
+        f"{status} {said.get('verdict', '')} {said.get('reason') or said.get('code') or said.get('detail', '')}".strip()
+    )
 
 
 def _say(text: str) -> None:

@@ -1,8 +1,8 @@
 """What a claim costs when the books are small and when they are full: `python -m loadtest.growth`.
 
-The same load runs on two databases with the same residents, one with ten thousand claims stored and one with five million, spread over
-two years of event time. Reported is PostgreSQL's CPU per claim on both, and the ratio: it should stay near one, because everything
-on the path of a claim goes by the account or an id.
+The same load runs on two databases with the same residents, one with ten thousand claims stored and one with five
+million, spread over two years of event time. Reported is PostgreSQL's CPU per claim on both, and the ratio: it should
+stay near one, because everything on the path of a claim goes by the account or an id.
 
 `--claims 1000000` instead sends that many through one gateway process and reports its memory.
 """

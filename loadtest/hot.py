@@ -1,7 +1,8 @@
 """What one account does to the others: `python -m loadtest.hot`.
 
-First 200 clients claim on one account at once: its operations go one after another, and all must be answered. Then somebody else
-holds the row of one account for five seconds, while everybody claims, also on that account: only its own claims may wait.
+First 200 clients claim on one account at once: its operations go one after another, and all must be answered. Then
+somebody else holds the row of one account for five seconds, while everybody claims, also on that account: only its
+own claims may wait.
 """
 
 import argparse
@@ -48,30 +49,30 @@ async def measure(house: House, size: Size, requests: int, held: float) -> int:
     for problem in problems:
         print(f"VOID: {problem}", file=sys.stderr)
     await house.drop(gateway.database)
-    print(f"{gateway.acknowledged} claims acknowledged and stored" if not problems else "the books are not as they should be")
+    print(
+        f"{gateway.acknowledged} claims acknowledged and stored"
+        if not problems
+        else "the books are not as they should be"
+    )
     return 1 if problems else 0
 
 
 async def _on_one_account(gateway: Gateway, size: Size, requests: int) -> Slice:
     """The counters soon ask for the holder's identity, and refuse: such answers are as stored as any."""
-    return await gateway.slice(
-        Task("", requests, CLIENTS, size.residents, resident=HOT, approved_only=False)
-    )
+    return await gateway.slice(Task("", requests, CLIENTS, size.residents, resident=HOT, approved_only=False))
 
 
-async def _while_held(
-    house: House, gateway: Gateway, size: Size, usual: Slice, held: float
-) -> tuple[Slice, Slice]:
+async def _while_held(house: House, gateway: Gateway, size: Size, usual: Slice, held: float) -> tuple[Slice, Slice]:
     """Everybody's slice, about as long as the account is held, and that of the account itself."""
+    everybody = Task("", max(100, int(usual.per_second * held * 0.8)), 32, size.residents)
+    holder = Task("", 2, 2, size.residents, resident=HOT, approved_only=False)
     connection = await house.connect(gateway.database)
     try:
         async with connection.transaction():
             await connection.fetchval(_LOCK, HOT)
-            everybody = Task("", max(100, int(usual.per_second * held * 0.8)), 32, size.residents)
-            holder = Task("", 4, 4, size.residents, resident=HOT, approved_only=False)
-            (beside, waiting), _ = await asyncio.gather(
-                asyncio.gather(gateway.slice(everybody), gateway.slice(holder)), asyncio.sleep(held)
-            )
+            runs = asyncio.gather(gateway.slice(everybody), gateway.slice(holder))
+            await asyncio.sleep(held)
+        beside, waiting = await runs
     finally:
         await connection.close()
     return beside, waiting

@@ -1,8 +1,9 @@
-"""The installation that the comparison runs measure: a home of its own under var/bench, with an embedded PostgreSQL as shipped.
+"""The installation that the comparison runs measure: a home of its own under var/bench, with an embedded PostgreSQL as
+shipped.
 
-A database is filled once per size and kept as a template (see loadtest/seed.py); every system under test gets a copy, so that all
-begin alike and none sees another's claims. Beside the servers under test, this, the seed and the stages are the only places of
-loadtest that know the gateway.
+A database is filled once per size and kept as a template (see loadtest/seed.py); every system under test gets a copy,
+so that all begin alike and none sees another's claims. Beside the servers under test, this, the seed and the stages
+are the only places of loadtest that know the gateway.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Fills a database with the town: everybody registered and entitled, and a past of claims.
 
-One claim is really made, through the gateway. The past is that claim again and again, for everybody and at other times: rows that
-are made elsewhere in the same shape, copied in bulk. Only records are left short, because nothing on the way of a claim reads
-an older one's.
+One claim is really made, through the gateway. The past is that claim again and again, for everybody and at other
+times: rows that are made elsewhere in the same shape, copied in bulk. Only records are left short, because nothing on
+the way of a claim reads an older one's.
 """
 
 from collections.abc import Iterator
@@ -40,10 +40,11 @@ CREATE TEMPORARY TABLE past (
 CREATE TEMPORARY TABLE pattern AS SELECT * FROM operation WHERE operation_id = '{id}';
 """
 _MULTIPLY = """
-INSERT INTO operation (operation_id, account_id, version, kind, verdict, reason, fingerprint, terminal, clinic, staff, cashier
-                     , event_at, posted_at, business_day, service_day, total, aid, visit, bill, rulebooks, record, signature)
-SELECT n.operation_id, n.account_id, n.version, p.kind, p.verdict, p.reason, p.fingerprint, n.terminal, n.clinic, '', p.cashier
-     , n.event_at, n.posted_at, (n.posted_at AT TIME ZONE 'Asia/Shanghai')::date
+INSERT INTO operation (operation_id, account_id, version, kind, verdict, reason, fingerprint, terminal, clinic, staff
+                     , cashier, event_at, posted_at, business_day, service_day, total, aid, visit, bill, rulebooks
+                     , record, signature)
+SELECT n.operation_id, n.account_id, n.version, p.kind, p.verdict, p.reason, p.fingerprint, n.terminal, n.clinic, ''
+     , p.cashier, n.event_at, n.posted_at, (n.posted_at AT TIME ZONE 'Asia/Shanghai')::date
      , (n.event_at AT TIME ZONE 'Asia/Shanghai')::date, p.total, p.aid, 'V' || n.number, 'B' || n.number, p.rulebooks
      , substr(p.record, 1, 64), p.signature
   FROM past AS n, pattern AS p;
@@ -56,7 +57,8 @@ SELECT n.operation_id, s.line, n.account_id
 
 INSERT INTO movement (account_id, accumulator, version, operation_id, delta, used_after, ceiling, is_exception)
 SELECT n.account_id, replace(m.accumulator, own.visit, n.clinic || '/V' || n.number), n.version, n.operation_id, m.delta
-     , CASE WHEN strpos(m.accumulator, own.visit) > 0 THEN m.delta ELSE m.delta * (n.version - 1) END, m.ceiling, m.is_exception
+     , CASE WHEN strpos(m.accumulator, own.visit) > 0 THEN m.delta ELSE m.delta * (n.version - 1) END
+     , m.ceiling, m.is_exception
   FROM past AS n, movement AS m JOIN pattern AS p ON p.operation_id = m.operation_id
      , LATERAL (SELECT p.clinic || '/' || p.visit) AS own (visit);
 
@@ -105,7 +107,7 @@ async def _add_clinics(books: Books) -> None:
 
 
 async def _add_residents(books: Books, connection: Connection, size: Size) -> list[int]:
-    """Registers and entitles everybody, as the directory and the verb would one by one. Accounts in the order of residents."""
+    """Registers and entitles everybody, as directory and verb would one by one. Accounts in the order of residents."""
     rows = await connection.fetch("SELECT new_account_id() AS id FROM generate_series(1, $1)", size.residents)
     accounts = [row["id"] for row in rows]
     claims, more = divmod(size.claims, size.residents)
@@ -137,7 +139,14 @@ async def _add_residents(books: Books, connection: Connection, size: Size) -> li
         "entitlement",
         columns=["account_id", "entitlement_id", "category", "district", "starts", "confirmed_by"],
         records=(
-            (person.account, person.entitlement_id(entitled), entitle.category, entitle.district, entitle.starts, _STAFF)
+            (
+                person.account,
+                person.entitlement_id(entitled),
+                entitle.category,
+                entitle.district,
+                entitle.starts,
+                _STAFF,
+            )
             for person in people
         ),
     )
@@ -145,8 +154,8 @@ async def _add_residents(books: Books, connection: Connection, size: Size) -> li
 
 
 _ENTITLE_COLUMNS = (
-    "operation_id", "account_id", "version", "kind", "verdict", "reason", "fingerprint", "terminal", "clinic", "staff", "cashier",
-    "event_at", "posted_at", "business_day", "total", "aid", "rulebooks", "record", "signature",
+    "operation_id", "account_id", "version", "kind", "verdict", "reason", "fingerprint", "terminal", "clinic", "staff",
+    "cashier", "event_at", "posted_at", "business_day", "total", "aid", "rulebooks", "record", "signature",
 )  # fmt: skip
 
 
@@ -183,13 +192,14 @@ class _Person:
         at = datetime(day.year, day.month, day.day, tzinfo=UTC)
         print_ = fingerprint(Kind.ENTITLE, Author(staff=_STAFF), None, content)
         return (
-            id_, self.account, 1, "entitle", "approved", "", print_, "", "", _STAFF, "", at, at, day, 0, 0, digest, sealed, b"",
+            id_, self.account, 1, "entitle", "approved", "", print_, "", "", _STAFF,
+            "", at, at, day, 0, 0, digest, sealed, b"",
         )  # fmt: skip
 
 
 def _blind(books: Books) -> BlindIndex:
     # The directory gives out the keys of cards; that of an id number it keeps for its own look-ups.
-    return books.directory._blind  # noqa: SLF001
+    return books.directory._blind
 
 
 async def _make_one_claim(books: Books, size: Size) -> UUID:
@@ -238,8 +248,8 @@ def _past(books: Books, size: Size, accounts: list[int], trace: Activity) -> Ite
         terminal = town.terminal_of(number)
         clinic = town.clinic_id(terminal)
         seen = replace(
-            trace, id=id_.hex, at=int(event_at.timestamp()), card=keys[number], clinic=clinic, terminal=town.terminal_id(terminal),
-            items=f"{serial:016x}",
+            trace, id=id_.hex, at=int(event_at.timestamp()), card=keys[number], clinic=clinic,
+            terminal=town.terminal_id(terminal), items=f"{serial:016x}",
         )  # fmt: skip
         yield (
             accounts[number], turn + 2, id_, event_at, posted_at, seen.terminal, clinic, f"past-{serial}", encode(seen),
@@ -255,5 +265,9 @@ def _id_at(moment: datetime, serial: int) -> UUID:
     """The UUIDv7 of a moment."""
     chance = int.from_bytes(sha256(serial.to_bytes(8, "big")).digest()[:10], "big")
     return UUID(
-        int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | (chance >> 62 & 0xFFF) << 64 | 2 << 62 | chance & (2**62 - 1)
+        int=int(moment.timestamp() * 1000) << 80
+        | 7 << 76
+        | (chance >> 62 & 0xFFF) << 64
+        | 2 << 62
+        | chance & (2**62 - 1)
     )

@@ -1,8 +1,8 @@
 """The ceiling: the gateway with a store that keeps nothing.
 
-Everything else is as served: HTTP, signatures, decoding, rounds, rules, counters, sealing, answers. Facts come from memory, as many
-as the real ones hold, and what was decided is packed and sealed, then forgotten. So this is what would be left if the database cost
-nothing: `python -m loadtest.server_ceiling <home>`.
+Everything else is as served: HTTP, signatures, decoding, rounds, rules, counters, sealing, answers. Facts come from
+memory, as many as the real ones hold, and what was decided is packed and sealed, then forgotten. So this is what
+would be left if the database cost nothing: `python -m loadtest.server_ceiling <home>`.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _trace = msgspec.msgpack.Encoder()
 
 
 class NoStore(Rounds):
-    """Facts from memory; nothing kept. Each step lets the loop run once, so that rounds gather while one is under way."""
+    """Facts from memory; nothing kept. Each step lets the loop run once: rounds gather while one is under way."""
 
     def __init__(self, sealer: Sealer, shelf: Shelf) -> None:
         super().__init__(sealer)

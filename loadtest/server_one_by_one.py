@@ -1,7 +1,7 @@
 """One by one: the gateway with a transaction for each claim instead of rounds.
 
-The natural design: BEGIN; lock the account; read the facts; decide; post; COMMIT, on a pool of connections. Statements, decisions
-and answers are the gateway's own: `python -m loadtest.server_one_by_one <home> <connections>`.
+The natural design: BEGIN; lock the account; read the facts; decide; post; COMMIT, on a pool of connections.
+Statements, decisions and answers are the gateway's own: `python -m loadtest.server_one_by_one <home> <connections>`.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """Where the CPU of a claim goes, stage by stage: `python -m loadtest.stages`.
 
-The functions that serve a claim are called one after another in this process, in rounds of a fixed size, on a copy of the town; HTTP
-itself is not among them. Waiting costs nothing here: only the CPU of this process and of its PostgreSQL backend is counted.
+The functions that serve a claim are called one after another in this process, in rounds of a fixed size, on a copy of
+the town; HTTP itself is not among them. Waiting costs nothing here: only the CPU of this process and of its
+PostgreSQL backend is counted.
 """
 
 import argparse
@@ -67,9 +68,7 @@ class Meter:
         if database:
             cost.postgres += self._backend() - backend
 
-    def part(
-        self, name: str, work: Callable[_Arguments, _Result]
-    ) -> Callable[_Arguments, _Result]:
+    def part(self, name: str, work: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
         """The function, metered."""
 
         def metered(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Result:
@@ -128,8 +127,8 @@ async def run_round(books: Books, connection: Connection, meter: Meter, batch: l
         facts, rulebooks = await read_facts(connection, tools, waiting)
     with (
         meter.stage("decide, whole"),
-        patch.object(decision, "assess", meter.part("  of it rules", decision.assess)),
-        patch.object(decision, "screen", meter.part("  of it screen", decision.screen)),
+        patch.object(decision, "assess", meter.part("  of it rules", vars(decision)["assess"])),
+        patch.object(decision, "screen", meter.part("  of it screen", vars(decision)["screen"])),
     ):
         decided, _ = decide_all(tools, facts, rulebooks)
     with meter.stage("post", database=True):

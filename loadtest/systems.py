@@ -1,7 +1,7 @@
 """The systems that are compared: gateway processes of several kinds, and pgbench; and one slice of load on each.
 
-CPU is what the processes themselves have used (utime and stime), of the gateway and of all of PostgreSQL, divided by the claims of
-the slice: of all figures the one that a busy machine disturbs least.
+CPU is what the processes themselves have used (utime and stime), of the gateway and of all of PostgreSQL, divided by
+the claims of the slice: of all figures the one that a busy machine disturbs least.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Gateway:
     async def closed(self, connections: int, *, seconds: float = 0.0, requests: int = 0) -> Slice:
         """As fast as answers come, for about as many seconds, or that many requests."""
         known = self._rates.get(connections) or max(self._rates.values(), default=500.0)
-        requests = requests or max(200, int(seconds * known))
+        requests = requests or max(20, int(seconds * known))
         found = await self.slice(Task(self._url, requests, connections, self._town.residents))
         self._rates[connections] = found.per_second
         return found
@@ -184,10 +184,13 @@ async def tpcb(house: House, database: str, connections: int, seconds: float) ->
             f"--log-prefix={folder}/latency",
         )
         used = cpu.of_family(server) - before
-        # client, transaction, latency in microseconds, … (pgbench manual, "Per-Transaction Logging")
-        latencies = sorted(
-            int(line.split()[2]) for path in Path(folder).iterdir() for line in path.read_text().splitlines()
-        )
+        latencies = _latencies(Path(folder))
     rate = next(float(line.split()[2]) for line in said.splitlines() if line.startswith("tps ="))
     count = len(latencies)
     return Slice(rate, latencies[count // 2] / 1e3, latencies[count * 99 // 100] / 1e3, 0.0, used / count * 1e6)
+
+
+def _latencies(folder: Path) -> list[int]:
+    """Microseconds of every transaction, sorted. A line is client, transaction, latency, … (pgbench manual)."""
+    lines = [line for path in folder.iterdir() for line in path.read_text().splitlines()]
+    return sorted(int(line.split()[2]) for line in lines)

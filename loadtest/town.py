@@ -1,7 +1,7 @@
 """The made-up town that the comparison runs are made in: who lives there, which terminals stand there, what they claim.
 
-Everything follows from numbers, so that the program that fills the database and the one that makes the load need not talk.
-People are impossible: born in 2099. Amounts are integer fen.
+Everything follows from numbers, so that the program that fills the database and the one that makes the load need not
+talk. People are impossible: born in 2099. Amounts are integer fen.
 """
 
 from datetime import UTC, datetime

@@ -100,6 +100,8 @@ class ClaimAnswer(Struct, frozen=True, omit_defaults=True):
     supersedes: UUID | None = None
     replaces: TakenBack | None = None
     shortfall: PromisedTooMuch | None = None
+    no_aid: str = ""
+    """Why an approved claim gets no aid: BELOW_DEDUCTIBLE, whose cost counts towards the deductible."""
 
 
 class ReversalAnswer(Struct, frozen=True, omit_defaults=True):
@@ -202,6 +204,7 @@ def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:
     if stored.reason == Refusal.QUOTE_CHANGED and assessment is not None:
         offer = Offer(outcome.quote, assessment.aid, split)
     shortfall = outcome.shortfall
+    no_aid = assessment.no_aid if assessment and paid else ""
     return ClaimAnswer(
         id=stored.id,
         kind=stored.kind,
@@ -221,8 +224,10 @@ def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:
         shortfall=PromisedTooMuch(shortfall.promised, shortfall.exact, shortfall.owner, shortfall.reason)
         if shortfall
         else None,
+        no_aid=no_aid,
+        reason=stored.reason,
+        say=say(stored.reason or no_aid),
         **_when(stored),
-        **_why(stored),
     )
 
 

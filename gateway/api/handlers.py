@@ -11,7 +11,17 @@ from gateway.api import answers
 from gateway.api.gate import Caller
 from gateway.api.keys import BOOKS, CALLER, CONFIG, GATE, MASTER_KEY
 from gateway.api.problems import Problem
-from gateway.api.reading import claim_in, day_in, decoded, id_in, name_in, reversal_in, stay_in, within_the_calendar
+from gateway.api.reading import (
+    claim_in,
+    day_in,
+    decoded,
+    id_in,
+    name_in,
+    reversal_in,
+    stay_in,
+    two_ids_in,
+    within_the_calendar,
+)
 from gateway.api.security import note
 from gateway.deduct import deduct
 from gateway.domain.claim import Card, Claim
@@ -99,11 +109,12 @@ async def put_reversal(request: web.Request) -> web.Response:
     """Take a claim back, wholly or some lines; also before it has arrived."""
     caller = await _caller(request)
     reversal = reversal_in(caller.body)
+    claim_id, reversal_id = two_ids_in(request, "id", "reversal_id")
     done = await reverse(
         caller.books,
         caller.author,
-        id_in(request, "id"),
-        id_in(request, "reversal_id"),
+        claim_id,
+        reversal_id,
         reversal,
         caller.body,
         signature=caller.signature,
@@ -116,11 +127,12 @@ async def put_replacement(request: web.Request) -> web.Response:
     """Take a claim back and put a corrected one in its place, as one operation."""
     caller = await _caller(request)
     claim = claim_in(caller.body)
+    claim_id, new_id = two_ids_in(request, "id", "new_id")
     done = await replace(
         caller.books,
         caller.author,
-        id_in(request, "id"),
-        id_in(request, "new_id"),
+        claim_id,
+        new_id,
         claim,
         caller.body,
         signature=caller.signature,

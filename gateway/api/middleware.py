@@ -23,6 +23,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as problem:
         return response(problem.refusal, problem.detail, **problem.more)
     except NotDone as not_done:
+        if not_done.refusal is Refusal.FAULT:
+            return _fault(request, not_done)
         if not_done.security:
             await note(request, not_done.refusal, not_done.fields)
         return response(not_done.refusal, fields=list(not_done.fields))

@@ -75,6 +75,14 @@ def id_in(request: web.Request, name: str) -> UUID:
     return id_
 
 
+def two_ids_in(request: web.Request, of_claim: str, own: str) -> tuple[UUID, UUID]:
+    """The claim's id, and the request's own, which must be another. Raises Problem."""
+    claim_id, own_id = id_in(request, of_claim), id_in(request, own)
+    if claim_id == own_id:
+        raise Problem(Refusal.IMPOSSIBLE, fields=[own])
+    return claim_id, own_id
+
+
 def require_acceptable(id_: UUID) -> None:
     """Refuses ids of other kinds and of other times. Raises Problem."""
     try:

@@ -1,6 +1,5 @@
 """Claims at the command line: quote, deduct, explain. The same verbs as a clinic's, straight on the database."""
 
-from datetime import UTC
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -16,6 +15,7 @@ from gateway.cli.lazy import Failed
 from gateway.cli.session import as_json, opened, put_out, run
 from gateway.cli.tables import COLUMNS, padded, table, width, wrapped, yuan
 from gateway.deduct import deduct as deduct_
+from gateway.domain.calendar import SHANGHAI
 from gateway.domain.claim import Claim, contradictions
 from gateway.domain.operation import Verdict
 from gateway.domain.refusal import SAYINGS, Refusal
@@ -184,11 +184,11 @@ def _shown_done(done: Done) -> str:
 
 def _shown_explanation(explained: Explanation) -> str:
     found = explained.answer
-    posted = found.posted_at.astimezone(UTC)
+    posted = found.posted_at.astimezone(SHANGHAI)
     lines = [
         f"{found.kind} {found.id}",
         f"{found.verdict}{': ' + _saying(found.reason) if found.reason else ''}",
-        f"posted {posted:%Y-%m-%d %H:%M:%S} UTC, business day {found.business_day}, "
+        f"posted {posted:%Y-%m-%d %H:%M:%S} Shanghai, business day {found.business_day}, "
         f"account version {found.account_version}",
         "",
     ]

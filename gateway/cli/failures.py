@@ -1,5 +1,6 @@
 """What commands are known to fail with: the exit code and the sentence of each."""
 
+import errno
 from asyncio import CancelledError
 
 from gateway.cli.exits import Exit
@@ -19,6 +20,7 @@ from rules import RulebookError
 
 _SETUP = (NotSetUp, ConfigError, KeyFileError, MigrationRefused, UnsafeDurability, NoRulebooks)
 _USAGE = (Unknown, UnreadableTable, RulebookError)
+_NO_PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _AWAY = ("08", "53", "57")
 """Classes of SQLSTATE: connection lost, out of resources, shut down or starting up."""
 _NOT_LET_IN = ("28", "3D", "42501")
@@ -39,6 +41,8 @@ def told(error: Exception) -> tuple[Exit, str] | None:
         return Exit.UNREACHABLE, str(error)
     if isinstance(error, DatabaseError):
         return _database(error)
+    if isinstance(error, OSError) and error.errno in _NO_PORT:
+        return Exit.SETUP, f"{error.strerror}. Choose another with --port, or [server] host and port."
     if isinstance(error, OSError) and error.filename is not None:
         return Exit.USAGE, f"{error.filename}: {error.strerror}."
     if isinstance(error, STATEMENT_FAILURES):

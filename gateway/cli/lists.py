@@ -114,6 +114,7 @@ def import_(
     read, outcome = run(_import(home, KINDS[kind], file.read_bytes(), sheet, partial=partial, staff=staff))
     if errors_to is not None and outcome.errors:
         as_lines = errors_to.suffix == ".jsonl"
+        errors_to.touch(mode=0o600)  # the rows say who people are
         errors_to.write_bytes(as_json_lines(outcome.errors) if as_lines else as_xlsx(outcome.errors, read))
     put_out(outcome, as_json, lambda: _shown(outcome))
     if outcome.errors:
@@ -155,8 +156,8 @@ def _shown(outcome: Outcome) -> str:
         if len(outcome.errors) > SHOWN:
             parts.append(f"… and {len(outcome.errors) - SHOWN} more.")
     if outcome.imported:
-        done, rows = outcome.changed, "1 row" if outcome.rows == 1 else f"{outcome.rows} rows"
-        parts.append(f"{rows}: {done.added} added, {done.changed} changed, {done.unchanged} already there.")
+        done, count = outcome.changed, "1 row" if outcome.rows == 1 else f"{outcome.rows} rows"
+        parts.append(f"{count}: {done.added} added, {done.changed} changed, {done.unchanged} already there.")
     return "\n".join(parts)
 
 

@@ -85,7 +85,10 @@ def freeze(home: Path, subject: str, name: str, reason: str, until: datetime | N
 @as_json
 @click.pass_obj
 def unfreeze(home: Path, subject: str, name: str, reason: str, staff: str, as_json: bool) -> None:
-    """End a freeze at once. NAME as for `aidgate freeze`."""
+    """End a freeze at once.
+
+    NAME as for `aidgate freeze`.
+    """
     done = run(_unfreeze(home, staff, cast(Subject, subject), _name(name), reason))
     put_out(answer(done.stored), as_json, lambda: f"Aid pays for this {subject} again.")
 

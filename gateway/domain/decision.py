@@ -189,7 +189,7 @@ def _trace(
         id=operation.id.hex,
         kind=operation.kind.value,
         at=int(operation.at.timestamp()),
-        decision="approved" if assessment.aid else "declined",
+        decision="approved" if assessment.no_aid in ("", Refusal.BELOW_DEDUCTIBLE) else "declined",
         card=operation.card_key[:6].hex(),
         clinic=operation.author.clinic,
         terminal=operation.author.terminal,
@@ -290,7 +290,8 @@ def _supersedes_nothing(operation: Operation, facts: Facts) -> bool:
 def _verdict(claim: Claim, assessed: Assessed) -> tuple[Verdict, Refusal | None]:
     if assessed.screening.action == "refuse":
         return Verdict.DECLINED, Refusal.COUNTER_REFUSED
-    if assessed.assessment.no_aid:
+    # Below the deductible aid pays nothing, but the cost counts towards it: that is an approval, with its movements.
+    if assessed.assessment.no_aid and assessed.assessment.no_aid != Refusal.BELOW_DEDUCTIBLE:
         return Verdict.DECLINED, Refusal(assessed.assessment.no_aid)
     if claim.quote and claim.quote != assessed.quote and claim.offline is None:
         return Verdict.DECLINED, Refusal.QUOTE_CHANGED

@@ -65,6 +65,7 @@ class Refusal(StrEnum):
     ALREADY_AIDED = "ALREADY_AIDED"
     NOTHING_IN_SCOPE = "NOTHING_IN_SCOPE"
     PRIOR_PAID_ALL = "PRIOR_PAID_ALL"
+    # The one that comes with an approval: aid pays nothing yet, but the cost counts towards the deductible.
     BELOW_DEDUCTIBLE = "BELOW_DEDUCTIBLE"
     CEILING_REACHED = "CEILING_REACHED"
     QUOTE_CHANGED = "QUOTE_CHANGED"
@@ -318,8 +319,8 @@ SAYINGS: dict[Refusal, Saying] = {
         "Nothing to do.",
     ),
     Refusal.BELOW_DEDUCTIBLE: _no(
-        "本次费用未达到救助起付标准。",
-        "The cost stays below the deductible of aid.",
+        "本次费用未达到救助起付标准，已计入累计。",
+        "The cost stays below the deductible of aid; it was counted towards it.",
         "The steps show how much of the deductible is used.",
     ),
     Refusal.CEILING_REACHED: _no(

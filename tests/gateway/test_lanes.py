@@ -65,6 +65,19 @@ async def test_one_that_postgresql_refuses_fails_alone(books: Books, desk: Desk)
     assert again.stored.verdict is Verdict.APPROVED, "nothing was left behind"
 
 
+async def test_a_claim_that_was_reversed_before_it_arrived(books: Books, desk: Desk, holder: Holder) -> None:
+    """Its id is spent for good, whatever is sent under it; another id is not."""
+    id_ = new_id()
+    back = await desk.reverse(id_, card=holder.card, reason="timeout")
+    assert back.stored.verdict is Verdict.APPROVED
+    for amount in (1_000, 2_000):
+        late = await desk.deduct(desk.claim(holder.card, amount), id_)
+        assert late.replayed
+        assert (late.stored.verdict, late.stored.reason) == (Verdict.DECLINED, Refusal.REVERSED_BEFORE_ARRIVAL)
+    assert (await desk.reverse(id_)).stored.reason == Refusal.ALREADY_REVERSED
+    assert (await desk.deduct(desk.claim(holder.card, 1_000))).stored.verdict is Verdict.APPROVED
+
+
 # Locks, cancelled statements, servers that go away
 
 

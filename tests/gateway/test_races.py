@@ -7,6 +7,7 @@ import pytest
 
 from gateway.books import Books
 from gateway.domain.operation import Verdict
+from gateway.domain.outcome import ClaimOutcome
 from gateway.domain.refusal import Refusal
 from gateway.lanes import Done
 from rules import Rulebooks, load_rulebooks, shipped
@@ -172,7 +173,9 @@ async def test_each_claim_uses_one_version_of_the_rulebooks(own_books: Books) ->
     by_id = {row["operation_id"]: row for row in rows}
     for answer in answers:
         assert isinstance(answer, Done)
-        assessment = answer.stored.record.outcome.assessment  # type: ignore[union-attr]
+        outcome = answer.stored.record.outcome
+        assert isinstance(outcome, ClaimOutcome)
+        assessment = outcome.assessment
         assert assessment is not None
         row = by_id[answer.stored.id]
         percent = sets[row["rulebooks"]][1]

@@ -16,7 +16,8 @@ def test_claims_are_possible(serial: int) -> None:
     body = msgspec.json.encode(town.claim(serial, RESIDENTS, "test", datetime.now(UTC)))
     claim = msgspec.json.decode(body, type=Claim)
     assert contradictions(claim) == []
-    assert len(claim.lines) == 6 and all(prior.settlement for prior in claim.prior)
+    assert len(claim.lines) == 6
+    assert all(prior.settlement for prior in claim.prior)
 
 
 @pytest.mark.parametrize("residents", [1, 2, 300, 1_000, 1_001])

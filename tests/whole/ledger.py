@@ -14,8 +14,9 @@ from gateway.selfcheck import selfcheck, selfcheck_records, wrong
 from gateway.store.embedded import Server
 from rules import Activity
 from tests.books import KEY
-from tests.whole.clients import Journal
-from tests.whole.model import Account, Mismatch, Model, Span, Written
+from tests.whole.journal import Journal
+from tests.whole.model import Model
+from tests.whole.model_books import Account, Mismatch, Span, Written
 
 Connection = Any
 
@@ -110,7 +111,8 @@ async def _model(books: Books, connection: Connection, written: list[Written]) -
     places = {
         row["name"]: (row["account_id"], row["lat"], row["lon"])
         for row in await connection.fetch(
-            "SELECT clinic AS name, account_id, lat, lon FROM clinic UNION ALL SELECT terminal, account_id, 0, 0 FROM terminal"
+            "SELECT clinic AS name, account_id, lat, lon FROM clinic"
+            " UNION ALL SELECT terminal, account_id, 0, 0 FROM terminal"
         )
     }
     owner = await connection.fetchval("SELECT value FROM setting WHERE name = 'shortfall_owner'")

@@ -9,8 +9,7 @@ this was answered cannot have been.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -20,7 +19,7 @@ import msgspec
 from gateway.domain.claim import Claim, Reversal, StayReport
 from gateway.domain.decision import accumulators_of, decide, history_since
 from gateway.domain.effects import Decision, Refused, Replay
-from gateway.domain.facts import AccountStay, Facts, Referred
+from gateway.domain.facts import Facts, Referred
 from gateway.domain.operation import (
     Author,
     Content,
@@ -34,80 +33,16 @@ from gateway.domain.operation import (
     Verdict,
     fingerprint,
 )
-from gateway.domain.outcome import ClaimOutcome, Record
-from rules import Activity, Entitlement, Rulebooks
+from gateway.domain.outcome import Record
+from rules import Rulebooks
+from tests.whole.model_books import FOREVER, Account, Foreign, Mismatch, Span, Written, comparable, seen, settlements_of
 
-FOREVER = date(9999, 12, 31)
 _CONTENTS: dict[Kind, Any] = {
     Kind.CLAIM: Claim,
     Kind.REPLACEMENT: Claim,
     Kind.REVERSAL: Reversal,
     Kind.STAY: StayReport,
 }
-
-
-@dataclass(frozen=True)
-class Span:
-    """When something may have happened, by the clients' clock: sent at, answered at."""
-
-    sent: float = 0.0
-    told: float = float("inf")
-
-    def surely_before(self, other: "Span") -> bool:
-        return self.told < other.sent
-
-    def maybe_before(self, other: "Span") -> bool:
-        return self.sent < other.told
-
-
-@dataclass
-class Account:
-    """The model's own books of one account."""
-
-    subject: str
-    version: int = 0
-    frozen: date | None = None
-    cards: dict[bytes, date | None] = field(default_factory=dict)
-    entitlements: dict[UUID, Entitlement] = field(default_factory=dict)
-    used: dict[str, int] = field(default_factory=dict)
-    activity: list[tuple[datetime, UUID, Activity]] = field(default_factory=list)
-    stays: dict[tuple[str, str], AccountStay] = field(default_factory=dict)
-    settlements: dict[tuple[str, str], UUID] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Written:
-    """One operation as the database has it, with everything that hangs on it."""
-
-    row: Mapping[str, Any]
-    record: Record
-    postings: tuple[tuple[str, int], ...]
-    movements: dict[str, tuple[int, int, int | None, bool]]
-    trace: Activity | None
-    alerts: frozenset[tuple[str, str, int, str, int, int, str]]
-    settlements: frozenset[tuple[str, str]]
-    shortfall: tuple[str, int, int] | None
-    span: Span
-    stay: str = ""
-
-    @property
-    def kind(self) -> Kind:
-        return Kind(self.row["kind"])
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """What an operation sees of other accounts."""
-
-    clinic: date | None
-    terminal: date | None
-    holder: bool
-    referred: bool
-    followed: bool
-
-
-class Mismatch(AssertionError):
-    """The gateway decided, or wrote, what the model does not."""
 
 
 class Model:
@@ -198,7 +133,7 @@ class Model:
     ) -> Facts:
         keys = accumulators_of(operation, rulebooks)
         _, lat, lon = self._places.get(operation.author.clinic, (0, 0.0, 0.0))
-        holders = tuple(account.settlements[key] for key in _settlements(operation) if key in account.settlements)
+        holders = tuple(account.settlements[key] for key in settlements_of(operation) if key in account.settlements)
         return Facts(
             now=one.row["posted_at"],
             rulebooks=one.row["rulebooks"],
@@ -217,7 +152,7 @@ class Model:
             entitlements=tuple(account.entitlements.values()),
             entitlement_ids=tuple(account.entitlements),
             used={key: account.used[key] for key in keys if account.used.get(key)},
-            activity=_recent(account, history_since(operation, rulebooks)),
+            activity=account.recent(history_since(operation, rulebooks)),
             stays=tuple(account.stays.values()),
             settlement_holders=(*holders, *((UUID(int=1),) if foreign.holder else ())),
         )
@@ -300,7 +235,7 @@ class Model:
     def _holders_seen(self, one: Written, operation: Operation) -> list[bool]:
         """May another account have held one of its settlements; and may none?"""
         sure = maybe = False
-        for settlement in _settlements(operation):
+        for settlement in settlements_of(operation):
             for taker in self._holding.get(settlement, ()):
                 if taker.row["account_id"] == operation.account:
                     continue
@@ -326,12 +261,12 @@ class Model:
         other = self.written.get(operation.refers) if operation.refers else None
         if other is None or other.row["account_id"] == operation.account:
             return [False]
-        return _seen([other], one.span)
+        return seen([other], one.span)
 
     def _followers_seen(self, one: Written, operation: Operation) -> list[bool]:
         if operation.refers is None:
             return [False]
-        return _seen(
+        return seen(
             [
                 other
                 for other in self._referring[operation.refers]
@@ -366,7 +301,7 @@ class Model:
             "aid": (one.row["aid"], answer.aid),
             "total": (one.row["total"], answer.total),
             "service day": (one.row["service_day"], answer.service_day),
-            "outcome": (_comparable(one.record.outcome), _comparable(answer.outcome)),
+            "outcome": (comparable(one.record.outcome), comparable(answer.outcome)),
             "postings": (one.postings, postings),
             "movements": (one.movements, movements),
             "trace": (one.trace, answer.trace),
@@ -406,58 +341,4 @@ class Model:
             else:
                 account.settlements.pop((prior.payer, prior.settlement), None)
         if decision.verdict is Verdict.APPROVED:
-            _apply(operation, account)
-
-
-def _apply(operation: Operation, account: Account) -> None:
-    """What an approved operation changes of what later ones are decided on."""
-    match operation.content:
-        case Freeze(subject="card") as freeze:
-            account.cards[freeze.card_key] = freeze.until or FOREVER
-        case Unfreeze(subject="card") as unfreeze:
-            account.cards[unfreeze.card_key] = None
-        case Freeze() as freeze:
-            account.frozen = freeze.until or FOREVER
-        case Unfreeze():
-            account.frozen = None
-        case Entitle() as new:
-            account.entitlements[operation.id] = Entitlement(new.category, new.starts, new.ends, new.district)
-        case Stop() as stop:
-            held = account.entitlements[stop.entitlement]
-            account.entitlements[stop.entitlement] = msgspec.structs.replace(held, ends=stop.last_day)
-        case StayReport() as report:
-            key = (operation.author.clinic, operation.stay)
-            if report.admitted is not None:
-                account.stays[key] = AccountStay(*key, report.admitted, None)
-            else:
-                account.stays[key] = msgspec.structs.replace(account.stays[key], discharged=report.discharged)
-
-
-def _seen(others: list[Written], span: Span) -> list[bool]:
-    """May any of these have been there to see; and may none?"""
-    if any(other.span.surely_before(span) for other in others):
-        return [True]
-    return [True, False] if any(other.span.maybe_before(span) for other in others) else [False]
-
-
-def _settlements(operation: Operation) -> tuple[tuple[str, str], ...]:
-    if not isinstance(operation.content, Claim):
-        return ()
-    return tuple((prior.payer, prior.settlement) for prior in operation.content.prior if prior.settlement)
-
-
-def _recent(account: Account, since: datetime | None) -> tuple[Activity, ...]:
-    """The activity from that moment on, and the last before it, by event time."""
-    if since is None:
-        return ()
-    ordered = sorted(account.activity, key=lambda entry: (entry[0], entry[1]))
-    before = [trace for at, _, trace in ordered if at < since]
-    return (*before[-1:], *(trace for at, _, trace in ordered if at >= since))
-
-
-def _comparable(outcome: object) -> object:
-    """Entitlements are a set."""
-    if isinstance(outcome, ClaimOutcome):
-        ordered = tuple(sorted(outcome.entitlements, key=repr))
-        return msgspec.structs.replace(outcome, entitlements=ordered, used=dict(sorted(outcome.used.items())))
-    return outcome
+            account.apply(operation)

@@ -1,4 +1,4 @@
-"""One seeded run of a town, from an empty database to settled accounts. Also a command: `python -m tests.whole.swarm SEED …`."""
+"""One seeded run of a town, from an empty database to settled accounts. `python -m tests.whole.swarm SEED …`"""
 
 import asyncio
 import sys
@@ -14,7 +14,8 @@ from gateway.books import Books
 from gateway.store.embedded import Server
 from tests.books import KEY
 from tests.servers import EMBEDDED, Servers
-from tests.whole.clients import Bustle, Journal
+from tests.whole.clients import Bustle
+from tests.whole.journal import Journal
 from tests.whole.ledger import settle_accounts
 from tests.whole.process import GatewayProcess
 from tests.whole.town import Town, build
@@ -39,7 +40,7 @@ async def bustle_in(
     journal = Journal()
     bustle = Bustle(town, running, journal)
     bustle.enough = enough
-    activating = asyncio.create_task(_activate(server, town, bustle))
+    activating = asyncio.create_task(_activate(server, town))
     try:
         await bustle.run()
     finally:
@@ -47,11 +48,10 @@ async def bustle_in(
     return journal
 
 
-async def _activate(server: Server, town: Town, bustle: Bustle) -> None:
-    """Another set of rulebooks comes into force while claims are under way, and again the first."""
-    for number, rulebooks in enumerate((*town.rulebooks[1:], town.rulebooks[0]), 1):
-        while bustle.left > town.operations * (1 - number / (len(town.rulebooks) + 1)):
-            await asyncio.sleep(0.01)
+async def _activate(server: Server, town: Town) -> None:
+    """Another set of rulebooks comes into force while claims are under way, and in the end again the first."""
+    for rulebooks in (*town.rulebooks[1:], *town.rulebooks[:1] * (len(town.rulebooks) > 1)):
+        await asyncio.sleep(0.3)
         # Where a server is killed now and then, there will be another moment.
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             books = await Books.open(server.dsn(), "aidgate", KEY)

@@ -17,7 +17,7 @@ from gateway.staff_acts import act
 from gateway.store.embedded import Server
 from rules import Rulebooks, load_rulebooks, shipped
 from tests.books import ITEM, Holder, new_id, open_books, open_desk, register, today
-from tests.whole.clients import Journal, insist
+from tests.whole.journal import Journal, insist
 from tests.whole.ledger import settle_accounts
 from tests.whole.process import Ask, GatewayProcess
 from tests.whole.swarm import gateways
@@ -87,7 +87,7 @@ async def test_two_hundred_clients_on_one_account(database: Server, books: Books
 async def test_two_claims_never_share_what_is_left_for_one(
     database: Server, books: Books, pair: list[GatewayProcess]
 ) -> None:
-    """A ceiling of 100, 30 used, two claims worth 70 at the same moment through two gateways: one gets it, one nothing."""
+    """A ceiling of 100, 30 used, two claims worth 70 at once through two gateways: one gets it, one nothing."""
     author, journal = (await open_desk(books)).author, Journal()
     for number in range(25):
         holder = await register(books)
@@ -98,7 +98,7 @@ async def test_two_claims_never_share_what_is_left_for_one(
 
 
 async def test_a_held_account_holds_up_nobody_else(database: Server, books: Books, pair: list[GatewayProcess]) -> None:
-    """Somebody sits on an account's row; its claims wait, repeats of old ones too, and all others are answered meanwhile."""
+    """Somebody sits on an account's row; its claims wait, also repeats of old ones; others are answered meanwhile."""
     author, journal, elsewhere = (await open_desk(books)).author, Journal(), Journal()
     held = await register(books)
     others = [await register(books) for _ in range(10)]

@@ -1,7 +1,7 @@
 """What dies, dies for real: gateways, PostgreSQL's backends, its whole server, in the middle of claims.
 
-Clients keep what they were told and ask again, under the same id, for what they do not know. Afterwards everything that was
-acknowledged is there, everything happened once, everything came to an end, and the model agrees.
+Clients keep what they were told and ask again, under the same id, for what they do not know. Afterwards everything that
+was acknowledged is there, everything happened once, everything came to an end, and the model agrees.
 """
 
 import asyncio
@@ -90,10 +90,12 @@ async def _kill_and_restart(gateway: GatewayProcess) -> None:
 async def kill_a_backend(server: Server, running: list[GatewayProcess], random: Random) -> None:
     """One backend killed makes PostgreSQL restart all of them."""
     await asyncio.sleep(random.uniform(0.3, 1.0))
-    while not (pids := await _pids(server, "application_name = 'aidgate'")):
+    for _ in range(400):
+        if pids := await _pids(server, "application_name = 'aidgate'"):
+            os.kill(random.choice(pids), signal.SIGKILL)
+            return
         await asyncio.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.kill(random.choice(pids), signal.SIGKILL)
+    raise AssertionError("the gateways never came back to the database")
 
 
 async def cancel_statements(server: Server, running: list[GatewayProcess], random: Random) -> None:

@@ -1,4 +1,4 @@
-"""Every check of the selfcheck finds what it is there for: each corruption is made by a superuser on sound books, and undone."""
+"""Every check of the selfcheck finds what it is there for: a superuser corrupts sound books, and undoes it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SCRIPT: dict[str, str] = {
     "entries_sum_to_zero": "UPDATE posting SET amount = amount + 1 WHERE operation_id = '{claim}' AND line = 1",
     "book_sums_to_zero": "DELETE FROM posting WHERE operation_id = '{claim}' AND line = 1",
     "ledgers_are_known": "UPDATE posting SET ledger = 'fund:nowhere' WHERE operation_id = '{claim}' AND line = 1",
-    "postings_have_their_operation": "UPDATE posting SET business_day = business_day - 9 WHERE operation_id = '{claim}'",
+    "postings_have_their_operation": "UPDATE posting SET account_id = 1 WHERE operation_id = '{claim}'",
     "postings_equal_aid": "UPDATE operation SET aid = aid + 1 WHERE operation_id = '{claim}'",
     "reversals_give_back_at_most": "UPDATE posting SET amount = amount * 9 WHERE operation_id = '{reversal}'",
     "claims_are_taken_back_once": "UPDATE operation SET total = total * 9 WHERE operation_id = '{reversal}'",
@@ -50,7 +50,7 @@ SCRIPT: dict[str, str] = {
     "alerts_have_their_claim": "UPDATE alert SET operation_id = '{reversal}'",
     "shortfalls_have_their_claim": "UPDATE shortfall SET operation_id = '{reversal}'",
     "entitlements_have_their_operation": "UPDATE entitlement SET stopped_by = '{claim}'",
-    "business_days_follow_the_clock": "UPDATE operation SET business_day = business_day - 1 WHERE operation_id = '{claim}'",
+    "business_days_follow_the_clock": "UPDATE operation SET business_day = '2026-01-01' WHERE operation_id = '{claim}'",
     "rulebooks_are_kept": "UPDATE operation SET rulebooks = 'lost' WHERE operation_id = '{claim}'",
 }
 """Check -> the least that makes it find something."""

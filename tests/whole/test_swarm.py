@@ -1,4 +1,4 @@
-"""Seeded runs of whole towns: two gateways race on few accounts, and a model agrees with everything that was decided."""
+"""Seeded runs of whole towns: two gateways race on few accounts, and a model agrees with everything decided."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """A small town drawn from a seed: tight limits, a few people, clinics, and what tends to happen there.
 
-Everything that shapes a run is drawn: ceilings small enough to bind, counters off, gentle or harsh, some actions off and others
-wild. A fixed town hides a broken refusal from every seed.
+Everything that shapes a run is drawn: ceilings small enough to bind, counters off, gentle or harsh, some actions off
+and others wild. A fixed town hides a broken refusal from every seed.
 """
 
 import re
@@ -20,8 +20,10 @@ from rules import Rulebooks, load_rulebooks, shipped
 from tests.books import KEY, entitle, today
 
 ACTIONS = (
-    "claim", "claim_as_quoted", "claim_on_old_quote", "claim_twice_at_once", "claim_offline", "claim_late", "claim_too_late",
-    "claim_in_hospital", "claim_with_unknown_card", "claim_on_used_settlement", "same_id_other_content", "same_id_other_card",
+    "claim", "claim_as_quoted", "claim_on_old_quote", "claim_twice_at_once", "claim_offline", "claim_late",
+    "claim_too_late", "claim_in_hospital", "claim_with_unknown_card", "claim_on_used_settlement",
+    "claim_on_freed_settlement",
+    "same_id_other_content", "same_id_other_card",
     "reverse", "reverse_lines", "reverse_first", "reverse_at_once", "reverse_with_wrong_card", "reverse_elsewhere",
     "replace", "supersede", "supersede_nothing", "ask_again",
     "freeze", "unfreeze", "entitle", "stop", "use", "admit", "discharge",

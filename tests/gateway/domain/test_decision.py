@@ -9,7 +9,7 @@ from gateway.domain import decision
 from gateway.domain.claim import Claim, IdentityCheck, StayReport
 from gateway.domain.effects import Prior, Refused, Replay, Use
 from gateway.domain.facts import AccountStay, Facts
-from gateway.domain.operation import Author, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
+from gateway.domain.operation import Author, Content, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
 from gateway.domain.operation import Use as UseElsewhere
 from gateway.domain.outcome import Record
 from gateway.domain.refusal import Refusal
@@ -61,8 +61,9 @@ def test_what_was_used_counts() -> None:
 
 
 def test_a_quote_is_what_is_charged() -> None:
-    asked = operation(claim(3_333, 6_667))
-    assessed = decision.assess_claim(asked, asked.content, facts(), BOOKS)  # type: ignore[arg-type]
+    content = claim(3_333, 6_667)
+    asked = operation(content)
+    assessed = decision.assess_claim(asked, content, facts(), BOOKS)
     made = outcome(decide(asked, facts()))
     assert made.assessment is not None
     assert made.assessment.shares == assessed.assessment.shares
@@ -179,8 +180,8 @@ def test_part_of_a_claim_keeps_its_settlement() -> None:
 # Staff and stays
 
 
-def effect(content: object, made: Facts | None = None, **changes: object) -> dict[str, object]:
-    decided = decide(operation(content, author=STAFF, **changes), made or facts())  # type: ignore[arg-type]
+def effect(content: Content, made: Facts | None = None) -> dict[str, object]:
+    decided = decide(operation(content, author=STAFF), made or facts())
     assert decided.verdict is Verdict.APPROVED
     assert len(decided.effects) == 1
     return decided.effects[0]

@@ -131,7 +131,6 @@ RULES: dict[Refusal, Against] = {
     Refusal.ALREADY_AIDED: lambda scene: scene.claim.update(prior=prior(100, "medical_aid")),
     Refusal.NOTHING_IN_SCOPE: lambda scene: scene.claim.update(lines=claim(4_000, 6_000, item="ZZ0023").lines),
     Refusal.PRIOR_PAID_ALL: lambda scene: scene.claim.update(prior=prior(10_000)),
-    Refusal.BELOW_DEDUCTIBLE: fact("entitlements", entitled("LOWINC")),
     Refusal.CEILING_REACHED: used_up,
 }
 OFFERS: dict[Refusal, Against] = {
@@ -212,5 +211,5 @@ def test_every_refusal_that_decide_gives_is_in_a_pair() -> None:
     paired = {one for _, *pair in PAIRS for one in pair}
     by_staff_and_stays = {Refusal.ENTITLEMENT_UNKNOWN, Refusal.STAY_UNKNOWN}
     told = {one for one in Refusal if PRECEDENCE[one] >= PRECEDENCE[Refusal.ID_REUSED]}
-    # What was reversed before it arrived is a replay of what the reversal stored.
-    assert told - paired - by_staff_and_stays == {Refusal.REVERSED_BEFORE_ARRIVAL}
+    # What was reversed before it arrived is a replay of what was stored; below the deductible is an approval.
+    assert told - paired - by_staff_and_stays == {Refusal.REVERSED_BEFORE_ARRIVAL, Refusal.BELOW_DEDUCTIBLE}

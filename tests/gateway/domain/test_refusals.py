@@ -1,6 +1,6 @@
 """Every refusal that `decide` can give, each by a test that is named after it and fails without it."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -32,6 +32,7 @@ from tests.gateway.domain.scenes import (
     facts,
     keep,
     operation,
+    outcome,
     prior,
     reason,
     referred,
@@ -265,8 +266,8 @@ def test_prior_settlement_used() -> None:
 
 
 def test_stay_unknown() -> None:
-    def report(stays: tuple[AccountStay, ...], stay: str = "H1", **when: object) -> Refusal | None:
-        return reason(operation(StayReport(CARD, CLAIM, NOW, **when), stay=stay), facts(stays=stays))  # type: ignore[arg-type]
+    def report(stays: tuple[AccountStay, ...], stay: str = "H1", **when: datetime) -> Refusal | None:
+        return reason(operation(StayReport(CARD, CLAIM, NOW, **when), stay=stay), facts(stays=stays))
 
     open_stay = AccountStay("C1", "H1", NOW - timedelta(days=3), None)
     closed = msgspec.structs.replace(open_stay, discharged=NOW - timedelta(days=1))
@@ -329,7 +330,15 @@ def test_prior_paid_all() -> None:
 
 def test_below_deductible() -> None:
     made = facts(entitlements=entitled("LOWINC"))
-    assert reason(operation(claim(10_000)), made) is Refusal.BELOW_DEDUCTIBLE
+    decided = answer(operation(claim(10_000)), made)
+    assert isinstance(decided, Decision)
+    assert (decided.verdict, decided.reason, decided.aid) == (Verdict.APPROVED, None, 0)
+    assert isinstance(decided.outcome, ClaimOutcome)
+    assert decided.outcome.assessment is not None
+    assert decided.outcome.assessment.no_aid == Refusal.BELOW_DEDUCTIBLE
+    assert decided.uses, "the cost counts towards the deductible"
+    assert decided.trace is not None
+    assert decided.trace.decision == "approved"
     assert reason(operation(claim(40_000)), made) is None
 
 
@@ -343,7 +352,7 @@ def test_ceiling_reached() -> None:
 
 def test_quote_changed() -> None:
     first = operation(claim())
-    quote = decide(first, facts()).outcome.quote  # type: ignore[union-attr]
+    quote = outcome(decide(first, facts())).quote
     assert reason(operation(claim(quote=quote)), facts()) is None
     assert reason(operation(claim(quote="0" * 64)), facts()) is Refusal.QUOTE_CHANGED
     assert reason(operation(claim(quote=quote)), facts(used={"other": 5})) is None, "counters are not part of it"

@@ -109,8 +109,9 @@ def test_a_replacement_has_back_what_it_replaces() -> None:
     made = decide(replacement(claim(20_000)), facts(referred=original, used={CEILING: 600_000}))
     assert made.verdict is Verdict.APPROVED
     assert made.aid == 0
-    assert outcome(made).assessment is not None
-    assert outcome(made).assessment.aid == AID  # type: ignore[union-attr]
+    assessment = outcome(made).assessment
+    assert assessment is not None
+    assert assessment.aid == AID
     assert made.uses == ()
 
 
