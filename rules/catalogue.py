@@ -4,6 +4,7 @@ numbers.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Literal, TypeVar, cast
@@ -21,6 +22,8 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 MAPPING_COLUMNS = ("clinic", "item", "code", "starts", "ends", "published", "source", "status")
 KINDS = ("drug", "service", "material", "nursing")
+
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Read = TypeVar("Read")
 Row = Mapping[str, str]
@@ -74,16 +77,20 @@ def read_mapping(rows: Iterable[tuple[int, Row]]) -> tuple[list[tuple[int, Mappe
 
 def csv_rows(file: str, content: bytes, columns: Sequence[str]) -> list[tuple[int, Row]]:
     """The rows of a CSV file with their line. The header must name exactly `columns`, in any order."""
-    reader = csv.reader(io.StringIO(text_of(file, content), newline=""))
-    header = [cell.strip() for cell in next(reader, [])]
+    reader = csv.reader(io.StringIO(text_of(file, content), newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        raise RulebookError(file, reader.line_num, f"is not CSV: {error}") from error
+    header = [cell.strip() for cell in lines[0][1]] if lines else []
     check_header(file, 1, header, columns)
     rows: list[tuple[int, Row]] = []
-    for cells in reader:
+    for number, cells in lines[1:]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            raise RulebookError(file, reader.line_num, f"has {len(cells)} cells where the header has {len(header)}")
-        rows.append((reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+            raise RulebookError(file, number, f"has {len(cells)} cells where the header has {len(header)}")
+        rows.append((number, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
     return rows
 
 
@@ -135,7 +142,7 @@ class _Cells:
         return text
 
     def day(self, column: str) -> date | None:
-        return self.read(column, date.fromisoformat, None)
+        return self.read(column, _day, None)
 
     def starts(self) -> date:
         self.need("starts")
@@ -143,6 +150,15 @@ class _Cells:
 
     def status(self) -> Status:
         return cast(Status, self.one_of("status", ("law", "press", "synthetic")))
+
+
+def _day(text: str) -> date:
+    try:
+        if _ISO_DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError(f"“{text}” is no day: write it like 2020-12-31")
 
 
 def _read(

@@ -16,6 +16,8 @@ AID = "aid"
 UNKNOWN = "unknown"
 CASH = "cash"
 """Words that no payer may be called: places in the order of payers, and the resident's own share."""
+DISTRICT = "{district}"
+"""In a fund's name: the district that granted the entitlement."""
 
 
 def accumulator_key(name: str, *, per_visit: bool, year: int, visit: str) -> str:

@@ -15,7 +15,8 @@ from rules.errors import RulebookError
 _HEADER = re.compile(r"\s*\[{1,2}\s*([A-Za-z0-9_-]+)\s*\]{1,2}")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
-_FIELD = re.compile(r"field `(\w+)`|at `\$\.(\w+)")
+_PATH = re.compile(r"at `\$\.(\w+)")
+_FIELD = re.compile(r"field `(\w+)`")
 
 Entry = TypeVar("Entry", bound=msgspec.Struct)
 Value = TypeVar("Value", bound=Dated)
@@ -49,17 +50,26 @@ def read_tables(file: str, content: bytes) -> list[Table]:
     text = text_of(file, content)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         position = _POSITION.search(str(error))
         raise RulebookError(file, int(position[1]) if position else 0, f"is not TOML: {error}") from error
+    except RecursionError as error:
+        raise RulebookError(file, 0, "is nested too deeply: no subject needs more than a list of inline tables") from error
     places = _places(text)
     tables = []
     for name, body in document.items():
         bodies = body if isinstance(body, list) else [body]
-        if not all(isinstance(each, dict) for each in bodies):
-            line = places.get("", [(0, {})])[0][1].get(name, 0)
-            raise RulebookError(file, line, f"`{name}` stands outside of any table: put it under [[subject]]")
-        for (line, keys), values in zip(places[name], bodies, strict=True):
+        found = places.get(name, [])
+        if not bodies or not all(isinstance(each, dict) for each in bodies):
+            raise RulebookError(
+                file, places[""][0][1].get(name, 0), f"`{name}` stands outside of any table: put it under [[subject]]"
+            )
+        if len(found) != len(bodies):
+            line = found[0][0] if found else places[""][0][1].get(name, 0)
+            raise RulebookError(
+                file, line, f"write every `{name}` under a line of its own, [[{name}]], without quotes, dots or braces"
+            )
+        for (line, keys), values in zip(found, bodies, strict=True):
             tables.append(Table(file, name, line, keys, values))
     return tables
 
@@ -80,14 +90,18 @@ def _places(text: str) -> dict[str, list[tuple[int, dict[str, int]]]]:
 def entry_of(table: Table, kind: type[Entry]) -> Entry:
     """The table as a record; unknown, missing and mistyped keys are errors."""
     try:
-        return msgspec.convert(table.values, kind)
+        # Without `builtin_types`, text such as "2020-01-01" would pass for a day.
+        return msgspec.convert(table.values, kind, builtin_types=(date,))
     except msgspec.ValidationError as error:
-        found = _FIELD.search(str(error))
-        key = (found[1] or found[2]) if found else ""
         sentence = str(error)
+        found = _PATH.search(sentence) or _FIELD.search(sentence)
         if "got `float`" in sentence:
             sentence += ": write the number as text in quotes, so that it stays exact"
-        raise table.error(sentence, key) from error
+        elif sentence.startswith("Expected `date"):
+            sentence += ": write the day without quotes and time, such as 2020-12-31"
+        elif r"matching regex '\\S'" in sentence:
+            sentence += ": it must not be empty"
+        raise table.error(sentence, found[1] if found else "") from error
 
 
 class Timeline(Generic[Value]):
@@ -111,7 +125,7 @@ class Timeline(Generic[Value]):
         """The days on which something changes."""
         for value in self._values:
             yield value.starts
-            if value.ends is not None:
+            if value.ends is not None and value.ends < date.max:
                 yield value.ends + timedelta(days=1)
 
 
@@ -137,7 +151,7 @@ def timeline(dated: Iterable[tuple[Table, Value]], what: str) -> Timeline[Value]
                 raise table.error(
                     f"{what}: overlap, starts on {value.starts} but the value before ends on {before.ends}", "starts"
                 )
-            elif before.ends is not None and before.ends + timedelta(days=1) < value.starts:
+            elif before.ends is not None and before.ends < value.starts - timedelta(days=1):
                 raise table.error(
                     f"{what}: gap, starts on {value.starts} but the value before ends on {before.ends}", "starts"
                 )

@@ -1,7 +1,7 @@
 """What may stand in a rulebook's files: one record per kind of table. Whatever is not named here is an error."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -9,6 +9,10 @@ Status = Literal["law", "press", "synthetic"]
 VisitType = Literal["outpatient", "emergency", "inpatient"]
 Part = Literal["in_scope", "own_share", "over_limit", "nursing", "out_of_catalogue"]
 Action = Literal["allow", "flag", "challenge", "refuse"]
+Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""Text that says something: what is empty or blank is an error."""
+Some = msgspec.Meta(min_length=1)
+"""Of a list: a subject that names nothing would silently do nothing."""
 
 
 class Dated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +23,7 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Last day; without it the value holds until the next one of its subject starts."""
     published: date | None = None
     """When it was made known, where that is not the day it starts: corrections reach back."""
-    source: str
+    source: Text
     status: Status
     starts_status: Status | None = None
     """Where the day it starts stands on weaker ground than the number."""
@@ -35,8 +39,8 @@ class Number(Dated, frozen=True, kw_only=True):
 class Scheme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[scheme]`: what the programme is called and when it comes in the row of schemes."""
 
-    name_zh: str
-    name_en: str
+    name_zh: Text
+    name_en: Text
     rank: int
     """Lower ones pay first; a later one pays of what they leave."""
     district: str = ""
@@ -68,23 +72,23 @@ class AlreadyAided(Dated, frozen=True, kw_only=True):
 class Category(Dated, frozen=True, kw_only=True):
     """`[[category]]`: the name of a category from a day on. The order of the file decides between equal benefits."""
 
-    code: str
-    name_zh: str
-    name_en: str
+    code: Text
+    name_zh: Text
+    name_en: Text
 
 
 class Base(Dated, frozen=True, kw_only=True):
     """`[[base]]`: which parts of the bill the scheme pays of."""
 
-    categories: list[str]
-    counts: list[Part]
+    categories: Annotated[list[Text], Some]
+    counts: Annotated[list[Part], Some]
 
 
 class Deductible(Number, frozen=True, kw_only=True):
     """`[[deductible]]`: what of the base the resident bears alone, per visit or per year."""
 
-    categories: list[str]
-    visit_types: list[VisitType]
+    categories: Annotated[list[Text], Some]
+    visit_types: Annotated[list[VisitType], Some]
     per: Literal["visit", "year"]
     accumulator: str
     """Deductibles that name the same accumulator are shared."""
@@ -101,8 +105,8 @@ class Band(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Rate(Number, frozen=True, kw_only=True):
     """`[[rate]]`: what part of the base is given; either one `value` or `bands`."""
 
-    categories: list[str]
-    visit_types: list[VisitType]
+    categories: Annotated[list[Text], Some]
+    visit_types: Annotated[list[VisitType], Some]
     value: int | str | None = None
     bands: list[Band] = []
     method: Literal["whole", "marginal"] = "whole"
@@ -116,8 +120,8 @@ class Rate(Number, frozen=True, kw_only=True):
 class Ceiling(Number, frozen=True, kw_only=True):
     """`[[ceiling]]`: how much aid at most, per visit or per year; `none` says openly that there is no limit."""
 
-    categories: list[str]
-    visit_types: list[VisitType]
+    categories: Annotated[list[Text], Some]
+    visit_types: Annotated[list[VisitType], Some]
     per: Literal["visit", "year"]
     accumulator: str
     """Ceilings that name the same accumulator are shared."""
@@ -143,13 +147,13 @@ class Funding(Number, frozen=True, kw_only=True):
 class Payer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[payer]]`: a payer besides medical aid, and the other codes it goes by."""
 
-    code: str
-    name_zh: str
-    name_en: str
-    aliases: list[str] = []
+    code: Text
+    name_zh: Text
+    name_en: Text
+    aliases: list[Text] = []
     medical_aid: bool = False
     """The insurer's own settlement of medical aid."""
-    source: str
+    source: Text
     status: Status
 
 
@@ -169,9 +173,9 @@ class CounterBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Counter(Number, frozen=True, kw_only=True):
     """`[[counter]]`: one velocity counter in one window."""
 
-    key: str
-    name_zh: str
-    name_en: str
+    key: Text
+    name_zh: Text
+    name_en: Text
     measure: str
     window: str
     """Such as 10min, 24h, 30d; `current` or `event` where no window is meant."""

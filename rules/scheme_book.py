@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 from rules import money
-from rules.day_books import PARTS, Band, Ground, Limit, SchemeDay, Tariff
+from rules.day_books import CASH, PARTS, Band, Ground, Limit, SchemeDay, Tariff
 from rules.documents import Table, Timeline, entry_of, timeline
 from rules.entries import (
     AlreadyAided,
@@ -40,15 +40,25 @@ _KINDS: dict[str, type[Dated]] = {
     "funding": Funding,
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_DISTRICT = re.compile(r"[0-9]{6}")
+_FUND = re.compile(r"fund(:[a-z0-9_]+)+")
+_DAY_OF_YEAR = re.compile(r"[0-9]{2}-[0-9]{2}")
+_STEPS_OF_OTHERS = ("prior", "after", "catalogue", CASH)
+"""Steps are named after their scheme: no scheme may be called like the steps that belong to none."""
 
 
 class SchemeBook:
     """A scheme's numbers by date."""
 
     def __init__(self, code: str, tables: Iterable[Table], known_on: date | None) -> None:
+        if not _NAME.fullmatch(code) or code in _STEPS_OF_OTHERS:
+            raise RulebookError(
+                f"{code}/scheme.toml", 0, f"a scheme's folder has small letters, digits and _, and is not {code}"
+            )
         self.code = code
         self._tables: dict[int, Table] = {}
         heads = []
+        read: list[tuple[Table, Dated]] = []
         entries: dict[str, list[Dated]] = {name: [] for name in _KINDS}
         for table in tables:
             if table.name == "scheme":
@@ -57,12 +67,17 @@ class SchemeBook:
             if table.name not in _KINDS:
                 raise table.error(f"is no subject of a scheme: use one of {', '.join(('scheme', *_KINDS))}")
             entry = entry_of(table, _KINDS[table.name])
+            read.append((table, entry))
             if known_on is None or (entry.published or entry.starts) <= known_on:
                 self._tables[id(entry)] = table
                 entries[table.name].append(entry)
         if len(heads) != 1:
             raise RulebookError(f"{code}/scheme.toml", 0, f"needs exactly one [scheme], the folder has {len(heads)}")
-        self.scheme = heads[0][1]
+        head, self.scheme = heads[0]
+        if self.scheme.district and not _DISTRICT.fullmatch(self.scheme.district):
+            raise head.error("a district is a code of six digits, such as 310104", "district")
+        _refuse_strangers(read)
+        _refuse_mixed_accumulators(read)
         self._kept = entries
         self._order = list(dict.fromkeys(cast(Category, each).code for each in entries["category"]))
         self._rounding = self._single("rounding", Rounding)
@@ -215,6 +230,11 @@ class SchemeBook:
         self._unit(funding, "percent")
         if not funding.funds or funding.funds[-1].value is not None:
             raise place.error("the last fund takes the remainder: give it no value", "funds")
+        if DISTRICT in funding.funds[-1].fund:
+            raise place.error(f"the last fund takes what has no district: name it without {DISTRICT}", "funds")
+        for fund in funding.funds:
+            if not _FUND.fullmatch(fund.fund.replace(DISTRICT, "000000")):
+                raise place.error(f"“{fund.fund}” is no fund: name it like fund:municipal", "funds")
         parts = []
         for fund in funding.funds[:-1]:
             if fund.value is None:
@@ -229,6 +249,8 @@ class SchemeBook:
 
     def _month_and_day(self, year: BenefitYear) -> tuple[int, int]:
         try:
+            if not _DAY_OF_YEAR.fullmatch(year.begins):
+                raise ValueError(year.begins)
             # A year that is no leap year, so that the benefit year begins on a day that every year has.
             begins = date.fromisoformat(f"2001-{year.begins}")
         except ValueError as error:
@@ -256,6 +278,26 @@ def _limit_keys(entry: Deductible | Ceiling) -> list[tuple[str, str, str, str]]:
         for category in entry.categories
         for visit_type in entry.visit_types
     ]
+
+
+def _refuse_strangers(read: Iterable[tuple[Table, Dated]]) -> None:
+    """A mistyped category would make a limit apply to nobody, and nobody would notice."""
+    known = {entry.code for _, entry in read if isinstance(entry, Category)}
+    for table, entry in read:
+        if isinstance(entry, (Base, Rate, Deductible, Ceiling)):
+            for category in entry.categories:
+                if category not in known:
+                    raise table.error(f"{category} is no [[category]] of the scheme: name it, or mend it", "categories")
+
+
+def _refuse_mixed_accumulators(read: Iterable[tuple[Table, Dated]]) -> None:
+    """Aid, deductibles and base are different sums: each is kept apart."""
+    owners: dict[str, str] = {}
+    for table, entry in read:
+        if isinstance(entry, (Rate, Deductible, Ceiling)) and entry.accumulator:
+            owner = owners.setdefault(entry.accumulator, table.name)
+            if owner != table.name:
+                raise table.error(f"the accumulator {entry.accumulator} already belongs to a {owner}", "accumulator")
 
 
 def _ground(entry: Dated) -> Ground:

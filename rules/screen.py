@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from rules.activity import Activity, Hit, Screening, Stay
-from rules.measures.scene import APPROVED, CLAIMS, CounterDay, Scene
+from rules.measures.scene import ACTIONS, APPROVED, CLAIMS, CounterDay, Scene
 from rules.rulebook import Rulebooks
 
-ACTIONS = ("allow", "flag", "challenge", "refuse")
-"""From the lightest to the gravest."""
 _GRAVITY = {action: rank for rank, action in enumerate(ACTIONS)}
 _SHANGHAI = 8 * 3600
 """Seconds that Asia/Shanghai is ahead of UTC, all year round."""

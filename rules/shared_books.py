@@ -11,10 +11,11 @@ from rules.documents import Table, Timeline, entry_of, timeline
 from rules.entries import Counter, Payer, PayerOrder
 from rules.errors import RulebookError
 from rules.measures import MEASURES
-from rules.measures.scene import CounterDay
+from rules.measures.scene import ACTIONS, CounterDay
 
-_WINDOW = re.compile(r"(\d+)(min|h|d)")
+_WINDOW = re.compile(r"([0-9]{1,9})(min|h|d)")
 _SECONDS = {"min": 60, "h": 3600, "d": 86400}
+_LONGEST = 3660 * 86400
 _NO_WINDOW = ("current", "event")
 _SCALES = {"tolerance": money.ppm, "share_above": money.ppm, "amount_above": money.fen}
 
@@ -110,7 +111,10 @@ def seconds_of(window: str) -> int:
     match = _WINDOW.fullmatch(window)
     if match is None or int(match[1]) == 0:
         raise ValueError(f"“{window}” is no window: write it like 10min, 24h or 30d, or {' or '.join(_NO_WINDOW)}")
-    return int(match[1]) * _SECONDS[match[2]]
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST:
+        raise ValueError(f"“{window}” is too long: ten years at most")
+    return seconds
 
 
 def _counter_day(table: Table, counter: Counter) -> CounterDay:
@@ -120,6 +124,9 @@ def _counter_day(table: Table, counter: Counter) -> CounterDay:
     if counter.unit != measure.unit:
         raise table.error(f"the unit of {counter.measure} is {measure.unit}, not {counter.unit}", "unit")
     thresholds = [band.at for band in counter.bands]
+    gravity = [ACTIONS.index(band.action) for band in counter.bands]
+    if gravity != sorted(gravity):
+        raise table.error("a higher band must not have the lighter action", "bands")
     if not thresholds or min(thresholds) < 1 or thresholds != sorted(set(thresholds)):
         raise table.error("bands are needed, from 1 up, each higher than the one before", "bands")
     numbers: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """Runs the application so that also what aiohttp answers by itself has the one shape of every error."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,8 @@ from gateway.api.problems import response
 from gateway.domain.refusal import Refusal
 
 _Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+FIRST_REQUEST_SECONDS = 10
+"""How long a new connection may take to ask something; aiohttp itself bounds only the pauses after that."""
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +38,16 @@ class _Server(web.Server):
 class _Protocol(RequestHandler):
     """One connection."""
 
-    __slots__ = ()
+    __slots__ = ("asked",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.asked = False
+        asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._hang_up_on_silence)
+
+    def _hang_up_on_silence(self) -> None:
+        if not self.asked:
+            self.force_close()
 
     def handle_error(
         self,
@@ -56,6 +68,8 @@ class _Protocol(RequestHandler):
 
 def _shaped(handler: _Handle) -> _Handle:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request.protocol, _Protocol):
+            request.protocol.asked = True
         try:
             return await handler(request)
         except web.HTTPException as error:  # such as an expectation that cannot be met, refused before any middleware

@@ -10,6 +10,8 @@ from rules.activity import Activity, Stay
 CLAIMS = ("claim", "replacement")
 APPROVED = "approved"
 DECLINED = "declined"
+ACTIONS = ("allow", "flag", "challenge", "refuse")
+"""From the lightest to the gravest."""
 
 _at = attrgetter("at")
 

@@ -104,7 +104,7 @@ def _refusals() -> str:
         "",
         "## Problems",
         "",
-        "Nothing was decided, nothing is stored under the id. `application/problem+json`, with the code in `code`.",
+        "Nothing was decided and nothing is stored. `application/problem+json`, with the code in `code`.",
         "*Again* says whether the same request, unchanged and under the same id, may succeed later; those answers carry",
         "Retry-After.",
         "",

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from clinic_agent.signing import Signer
 from clinic_agent.uplink import Uplink, new_id
 from gateway.domain.calendar import SHANGHAI
 from gateway.store.embedded import Server
+from gateway.trust.signature import verify
 from tests.contract.story import APPROVED, FAMILIES, IDS, STEPS, Values, filled, normal, placeholder
 from tests.gateway.api.running import key_of, running
 
@@ -42,11 +44,15 @@ def write(requests: Mapping[str, Message], answers: Mapping[str, Message]) -> No
 
 
 async def requests_of_the_agent() -> dict[str, Message]:
-    """What the agent sends at each step, as a server that only listens receives it."""
+    """What the agent sends at each step, rightly signed, as a server that only listens receives it."""
     heard: list[Message] = []
+    keys = {"S1": key_of("S1").public_key()}
 
     async def listen(request: web.Request) -> web.Response:
-        message = {"method": request.method, "path": request.raw_path, "body": (await request.read()).decode()}
+        body = await request.read()
+        target = f"http://{request.host}{request.raw_path}"
+        verify(request.method, target, request.headers, body, keys=keys.get, now=int(time.time()))
+        message = {"method": request.method, "path": request.raw_path, "body": body.decode()}
         heard.append({**message, "content_type": request.headers.get("Content-Type", "")})
         return web.Response()
 

@@ -52,7 +52,7 @@ def test_document_shows_what_is_said(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_nothing_else_lies_among_the_examples() -> None:
+def test_no_old_example_is_left() -> None:
     assert {path for path in (DOCS / "examples").iterdir() if path.is_file()} - {DOCS / "examples" / "claim.py"} <= set(
         DOCUMENTS
     )

@@ -82,11 +82,11 @@ def _without_refusals(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             instead = ast.parse("Replay(stored.id)" if made == "Refused" else "_plain(effect)", mode="eval").body
             for name in _given(given):
                 yield name, _with(node, body=[*before, ast.Return(instead)])
-        case ast.If(test=ast.Attribute(attr="no_aid") as asked):
-            # The rules' own reasons: all but one are still listened to.
-            for reason in NoAid:
+        case ast.If(test=ast.BoolOp(values=[ast.Attribute(attr="no_aid") as asked, *_] as values)):
+            # The rules' own reasons: all but one are still listened to. Below the deductible is none.
+            for reason in set(NoAid) - {NoAid.BELOW_DEDUCTIBLE}:
                 other = ast.Compare(asked, [ast.NotEq()], [ast.Constant(reason.value)])
-                yield reason.value, _with(node, test=ast.BoolOp(ast.And(), [asked, other]))
+                yield reason.value, _with(node, test=ast.BoolOp(ast.And(), [*values, other]))
 
 
 def _given(node: ast.AST) -> Iterator[str]:

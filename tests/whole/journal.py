@@ -11,7 +11,7 @@ from uuid import UUID
 from gateway.domain.refusal import Refusal
 from tests.whole.process import UNDECIDED, Ask, Lost, Told
 
-REPEATS = 60
+REPEATS = 120
 """How often a client asks again before it gives up. Giving up is a failure: everything must end."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.api import gate, openapi
+from gateway.api import gate, openapi, runner
 from gateway.api.problems import STATUS
 from gateway.domain.refusal import SAYINGS, Refusal
 from gateway.store.embedded import Server
@@ -445,3 +445,14 @@ async def test_canary_in_every_header_is_not_repeated(gateway: Running, method: 
         assert CANARY.lower() not in answer.body.decode().lower()
         if answer.status >= 400:
             answer.problem(answer.json()["code"])
+
+
+async def test_connection_that_trickles_in_is_given_up(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "FIRST_REQUEST_SECONDS", 0.05)
+    port = int(gateway.url.rpartition(":")[2])
+    streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+    for _, writer in streams:
+        writer.write(b"GET /heal")
+    assert [await reader.read() for reader, _ in streams] == [b""] * 20
+    for _, writer in streams:
+        writer.close()

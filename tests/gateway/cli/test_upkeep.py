@@ -1,10 +1,16 @@
 """Migrations, checks, versions, configuration."""
 
+import asyncio
+import dataclasses
 import socket
+
+import pytest
 
 import gateway
 from gateway.cli.exits import Exit
 from gateway.store import embedded
+from gateway.store.line import connect
+from tests.books import new_id
 from tests.gateway.cli.runner import Cli
 
 
@@ -89,3 +95,65 @@ def test_database_stops_and_comes_back(cli: Cli) -> None:
     cli("database", "stop")
     assert cli.json("database", "status")["state"] == "stopped"
     cli("alerts", "list")
+
+
+@pytest.fixture
+def server(cli: Cli) -> embedded.Server:
+    return embedded.ensure_running(cli.home / "postgresql")
+
+
+def execute(server: embedded.Server, *statements: str) -> None:
+    """As the superuser."""
+
+    async def run() -> None:
+        connection = await connect(server.dsn())
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def test_selfcheck_finds_a_fen_too_many(cli: Cli, server: embedded.Server) -> None:
+    posting = (
+        "INSERT INTO aidgate.posting (operation_id, line, account_id, ledger, amount, business_day) "
+        f"VALUES ('{new_id()}', 1, 1, 'bank', 1, '2026-01-01')"
+    )
+    execute(server, posting)
+    try:
+        assert "I01.entries_sum_to_zero: " in cli("selfcheck", code=Exit.NO)
+        assert "Violated: I01.entries_sum_to_zero" in cli.error
+    finally:
+        execute(server, "DELETE FROM aidgate.posting WHERE ledger = 'bank'")
+    cli("selfcheck")
+
+
+def test_database_without_schema(cli: Cli, server: embedded.Server) -> None:
+    execute(server, "CREATE DATABASE fresh")
+    env = {"AIDGATE__DATABASE__DSN": dataclasses.replace(server, database="fresh").dsn()}
+    try:
+        assert "missing  aidgate/0001_first.pre.sql" in cli("migrate", "--status", code=Exit.NO, env=env)
+        cli("alerts", "list", code=Exit.SETUP, env=env)
+        assert "Run `aidgate migrate`" in cli.error
+        assert "BAD   migrations" in cli("doctor", code=Exit.NO, env=env)
+        assert "applied  aidgate/0001_first.pre.sql" in cli("migrate", env=env)
+        assert "No alerts." in cli("alerts", "list", env=env)
+    finally:
+        execute(server, "DROP DATABASE fresh WITH (FORCE)")
+
+
+def test_wrong_password(cli: Cli, server: embedded.Server) -> None:
+    env = {"AIDGATE__DATABASE__DSN": dataclasses.replace(server, password="wrong").dsn()}
+    cli("alerts", "list", code=Exit.SETUP, env=env)
+    assert "does not let us in" in cli.error
+    assert "wrong" not in cli.error
+
+
+def test_server_that_may_lose_claims(cli: Cli, server: embedded.Server) -> None:
+    execute(server, "ALTER ROLE postgres SET synchronous_commit = off")
+    try:
+        assert "BAD   durability" in cli("doctor", code=Exit.NO)
+        cli("migrate", code=Exit.SETUP)
+        assert "synchronous_commit=off" in cli.error
+    finally:
+        execute(server, "ALTER ROLE postgres RESET synchronous_commit")

@@ -12,7 +12,7 @@ from gateway.domain.decision import AHEAD, BEHIND
 from gateway.domain.effects import Decision, Refused, Replay
 from gateway.domain.facts import AccountStay, Facts, Referred
 from gateway.domain.operation import Author, Entitle, Freeze, Kind, Stop, Unfreeze, Verdict
-from gateway.domain.outcome import PlainOutcome, Record
+from gateway.domain.outcome import ClaimOutcome, PlainOutcome, Record
 from gateway.domain.refusal import Refusal
 from tests.gateway.domain.scenes import (
     BOOKS,
