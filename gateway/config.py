@@ -81,8 +81,16 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def default_home() -> Path:
-    """`$AIDGATE_HOME`, or `~/.local/share/aidgate`."""
-    return Path(os.environ.get("AIDGATE_HOME") or Path.home() / ".local" / "share" / "aidgate")
+    """`$AIDGATE_HOME`; for root `/var/lib/aidgate`, else `~/.local/share/aidgate`."""
+    if home := os.environ.get("AIDGATE_HOME"):
+        return Path(home)
+    # The embedded server gives up root's rights, so root's home may not lie under the closed folder /root.
+    return Path("/var/lib/aidgate") if is_root() else Path.home() / ".local" / "share" / "aidgate"
+
+
+def is_root() -> bool:
+    """Does this process run as root? Never on Windows."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def load_config(home: Path, environment: Mapping[str, str] | None = None) -> Config:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway.config import Config, load_config
+from gateway.config import Config, is_root, load_config
 from gateway.rulebooks import activate, any_active, shipped
 from gateway.store import embedded
 from gateway.store.database import Database
@@ -34,7 +34,8 @@ class Installation:
     def open(cls, home: Path) -> "Installation":
         """Reads configuration and key (made at the first call) and makes sure that the embedded database runs."""
         config = load_config(home)
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The embedded server, which gives up root's rights, must get through root's folder to its own.
+        home.mkdir(mode=0o711 if is_root() else 0o700, parents=True, exist_ok=True)
         key = load_or_create(home / "master.key")
         dsn = config.database.dsn or embedded.ensure_running(home / "postgresql").dsn()
         return cls(home, config, key, dsn)

@@ -39,6 +39,8 @@ class Table(msgspec.Struct, frozen=True):
 
 def text_of(file: str, content: bytes) -> str:
     """The text of a file: UTF-8, a byte order mark and CRLF tolerated because spreadsheet programs write them."""
+    if (place := content.find(b"\0")) >= 0:
+        raise RulebookError(file, content[:place].count(b"\n") + 1, "is no text: it holds a zero byte; save it as UTF-8")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -54,7 +56,7 @@ def read_tables(file: str, content: bytes) -> list[Table]:
         position = _POSITION.search(str(error))
         raise RulebookError(file, int(position[1]) if position else 0, f"is not TOML: {error}") from error
     except RecursionError as error:
-        raise RulebookError(file, 0, "is nested too deeply: no subject needs more than a list of inline tables") from error
+        raise RulebookError(file, 0, "is nested too deeply: a list of inline tables is enough") from error
     places = _places(text)
     tables = []
     for name, body in document.items():

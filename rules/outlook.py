@@ -63,5 +63,5 @@ def outlook(entitlements: Sequence[Entitlement], day: date, rulebooks: Rulebooks
                     key = limit.key(year, "")
                     known = left.get((key, visit_type))
                     if known is None or known.ceiling < limit.fen:
-                        left[(key, visit_type)] = Left(key, visit_type, limit.fen, used.get(key, 0))
+                        left[(key, visit_type)] = Left(key, visit_type, limit.fen, max(0, used.get(key, 0)))
     return Outlook(tuple(held.values()), tuple(left.values()))

@@ -87,7 +87,7 @@ def _term(tariff: Tariff, visit_type: str, year: int, used: Mapping[str, int]) -
         if limit.fen is not None:
             # A new visit: nothing of its own ceiling is used yet.
             key = limit.key(year, "")
-            left = limit.fen if limit.per_visit else max(0, limit.fen - used.get(key, 0))
+            left = limit.fen if limit.per_visit else max(0, limit.fen - max(0, used.get(key, 0)))
             cap = min(cap, left)
             shared = shared or ("" if limit.per_visit else key)
     ppm = min(band.ppm for band in tariff.bands)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 from rules import money
-from rules.day_books import CASH, PARTS, Band, Ground, Limit, SchemeDay, Tariff
+from rules.day_books import CASH, DISTRICT, PARTS, Band, Ground, Limit, SchemeDay, Tariff
 from rules.documents import Table, Timeline, entry_of, timeline
 from rules.entries import (
     AlreadyAided,

@@ -42,7 +42,7 @@ def screen(
     whole = of_card = Scene(activity, attempt, stays)
     card = attempt.card
     if any(entry.card != card for entry in activity):
-        of_card = Scene([entry for entry in activity if entry.card == card], attempt, stays)
+        of_card = Scene(_of_card(activity, card), attempt, stays)
     hits: dict[tuple[str, str], Hit] = {}
     values: list[tuple[str, str, int]] = []
     for counter in counters:
@@ -69,6 +69,12 @@ def screen(
     found = tuple([hit for hit in hits.values() if hit.action != "allow"])
     action = max([hit.action for hit in found], key=_GRAVITY.__getitem__, default="allow")
     return Screening(action, found, tuple(values))
+
+
+def _of_card(activity: Sequence[Activity], card: str) -> list[Activity]:
+    """What one card did, with the reversals of it: those are made without a card."""
+    mine = {entry.id for entry in activity if entry.card == card}
+    return [entry for entry in activity if entry.id in mine or (entry.kind == "reversal" and entry.refers in mine)]
 
 
 def _hit(counter: CounterDay, value: int, subject: str, at: int, *, identity_checked: bool) -> Hit:

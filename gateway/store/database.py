@@ -64,8 +64,12 @@ class Database:
             connect=self._open_for_pool,
             **self._arguments(hot=hot),
         )
-        async with pool.acquire() as connection:
-            await refuse_unsafe(connection)
+        try:
+            async with pool.acquire() as connection:
+                await refuse_unsafe(connection)
+        except BaseException:
+            await pool.close()
+            raise
         return pool
 
     async def connect(self) -> asyncpg.Connection:

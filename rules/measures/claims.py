@@ -36,7 +36,7 @@ def near_duplicates(scene: Scene, counter: CounterDay) -> int:
         count = 0
         for entry in span:
             if entry.diagnosis == attempt.diagnosis and entry.clinic == attempt.clinic:
-                exact = entry.items == attempt.items and entry.total == attempt.total
+                exact = attempt.items != "" and entry.items == attempt.items and entry.total == attempt.total
                 count += not exact and abs(entry.total - attempt.total) <= apart
         near = max(near, count)
     return near + 1 if near else 0

@@ -6,7 +6,8 @@ from rules.money import PPM
 
 def declines(scene: Scene, counter: CounterDay) -> int:
     """Declined claims in the window, except those that a counter declined: else a counter would feed itself."""
-    own = scene.attempt.decision == DECLINED and not scene.attempt.by_counter
+    attempt = scene.attempt
+    own = attempt.kind in CLAIMS and attempt.decision == DECLINED and not attempt.by_counter
     return int(own) + scene.declines.most(counter.seconds)
 
 

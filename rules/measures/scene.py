@@ -90,11 +90,13 @@ class Scene:
         """Aid that partial reversals gave back, by claim."""
         for entry in entries:
             if entry.kind == "reversal":
-                reversals.append(entry)
-                if not entry.whole:
-                    self.given_back[entry.refers] = self.given_back.get(entry.refers, 0) + entry.aid
+                if entry.decision == APPROVED:
+                    reversals.append(entry)
+                    if not entry.whole:
+                        self.given_back[entry.refers] = self.given_back.get(entry.refers, 0) + entry.aid
                 continue
-            present.append(entry)
+            if not entry.by_counter:
+                present.append(entry)
             if entry.decision == APPROVED:
                 claims.append(entry)
                 if entry.kind == "replacement":
@@ -112,7 +114,9 @@ class Scene:
         """Declined claims, except by counters and except superseded ones."""
         self.reversals = Entries(reversals, at)
         self.present = Entries(present, at)
-        """Every attempt at a counter, whatever came of it: the card was there."""
+        """Every attempt at a counter, whatever came of it, except those that a velocity counter stopped: else the
+        same doubtful card, tried again, would vouch for itself.
+        """
         items, total, clinic = attempt.items, attempt.total, attempt.clinic
         same = [each for each in standing if each.items == items and each.total == total and each.clinic == clinic]
         self.repeats = Entries(same if items else [], at)
@@ -127,7 +131,7 @@ def _referred(entries: Sequence[Activity]) -> tuple[set[str], set[str]]:
         if entry.refers:
             if entry.kind == "claim":
                 superseded.add(entry.refers)
-            elif entry.whole and entry.decision != DECLINED:
+            elif entry.whole and entry.decision == APPROVED:
                 taken_whole.add(entry.refers)
     return taken_whole, superseded
 

@@ -5,6 +5,7 @@ from rules.day_books import DISTRICT, SchemeDay
 from rules.money import largest_remainder, split, yuan
 from rules.steps.bill import Bill
 
+
 def shares(scheme: SchemeDay, district: str, lines: list[int], bill: Bill, steps: list[Step]) -> list[Share]:
     """The aid (by line) split over the scheme's funds: exact parts, the last fund takes the remainder."""
     aid = sum(lines)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rules.assessment import Share, Step
-from rules.day_books import PayersDay
+from rules.day_books import CASH, PayersDay
 from rules.errors import SituationError
 from rules.money import yuan
 from rules.situation import Prior
@@ -15,12 +15,15 @@ def in_order(
 ) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """(payer, fen) of those before and of those after aid, in order, one per code, without those who paid nothing.
 
-    An unknown payer stands where the rulebook puts it; payers of one place are ordered by their code.
+    An unknown payer stands where the rulebook puts it; payers of one place are ordered by their code. `cash` is no
+    payer: it is the resident, who bears what is left.
     """
     paid: dict[str, int] = {}
     for each in prior:
         if each.amount < 0:
             raise SituationError(f"{each.payer} paid less than nothing: send amounts of 0 or more")
+        if each.payer == CASH:
+            continue
         paid[each.payer] = paid.get(each.payer, 0) + each.amount
     if sum(paid.values()) > total:
         raise SituationError("the payers before aid paid more than the claim's total: check lines and payers")

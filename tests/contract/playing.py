@@ -94,7 +94,7 @@ async def answers_of_the_gateway(server: Server, requests: Mapping[str, Message]
 def _token_of(card: str, issue: Message) -> str:
     """The token of one card, recognised as an agent would."""
     digest = hmac.digest(bytes.fromhex(issue["salt"]), f"ssc:{card}".encode(), "sha256").hex()
-    return next(terms["token"] for terms in issue["terms"] if terms["card"] == digest)
+    return str(next(terms["token"] for terms in issue["terms"] if terms["card"] == digest))
 
 
 def _file(family: str) -> Path:

@@ -86,4 +86,4 @@ async def until_known(gateways: Sequence[Gateway], ask: Ask, first: int = 0) -> 
         if told.refusal not in UNDECIDED:
             return told
         await asyncio.sleep(min(0.02 * (attempt + 1), 0.5))
-    raise AssertionError(f"{ask.verb} {ask.id} never came to an end")
+    raise AssertionError(f"{ask.verb} {ask.id} never came to an end: {told}")

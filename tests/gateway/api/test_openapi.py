@@ -41,13 +41,14 @@ class Signed(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        assert isinstance(body, bytes)
         assert request.method is not None
         assert request.url is not None
         request.headers.update(Signer("S1", key_of("S1")).sign(request.method, request.url, body, int(time.time())))
         return request
 
 
-def plausible(case: Case, known: str) -> None:
+def plausible(case: Case[Any], known: str) -> None:
     """What a schema cannot say of a good request: ids and times of now, a known card, sums that fit."""
     if case.path.startswith("/v1/claims/"):
         case.path_parameters |= {name: str(new_id()) for name in case.path_parameters}
@@ -96,7 +97,7 @@ async def test_answers_are_as_documented(gateway: Running, path: str, method: st
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
-    def check(case: Case) -> None:
+    def check(case: Case[Any]) -> None:
         if mode is GenerationMode.POSITIVE:
             plausible(case, known)
         if case.headers.get("Aidgate-Deadline", "").isdigit():

@@ -35,8 +35,8 @@ def claim(card: str, *amounts: int, **changes: Any) -> dict[str, Any]:
 
 def changed(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """The body with one field changed: `visit.day`, `lines.0.amount`."""
-    copy: Any = {**body}
-    here = copy
+    copy = {**body}
+    here: Any = copy
     *steps, last = path.split(".")
     for step in steps:
         place: Any = int(step) if step.isdigit() else step
