@@ -19,7 +19,7 @@ async def report_stay(
             content=report,
             author=author,
             at=report.admitted or report.discharged or report.at,
-            fingerprint=fingerprint(Kind.STAY, author, None, report),
+            fingerprint=fingerprint(Kind.STAY, author, None, report, stay),
             card_key=card_key,
             signature=signature,
             raw=raw,

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from msgspec import structs
+
 from gateway.books import Books
 from gateway.domain.claim import Reversal
 from gateway.domain.operation import Author, Kind, Operation, fingerprint
@@ -20,15 +22,20 @@ async def reverse(
     signature: bytes = b"",
     deadline: float | None = None,
 ) -> Done:
-    """The reversal's stored outcome. A known claim needs no card. Raises NotDone; NOT_FOUND asks for the card."""
+    """The reversal's stored outcome. A known claim needs no card. Raises NotDone; NOT_FOUND asks for the card.
+
+    Staff take a claim back in the name of its clinic, whose payable was credited.
+    """
     card_key = b""
+    place = None if reversal.card and not author.staff else await books.directory.place_of_operation(claim_id)
+    if author.staff and place is not None:
+        author = structs.replace(author, clinic=place[1])
     if reversal.card is not None:
         account, card_key = await books.directory.account_of(reversal.card)
+    elif place is not None:
+        account = place[0]
     else:
-        known = await books.directory.account_of_operation(claim_id)
-        if known is None:
-            raise NotDone(Refusal.NOT_FOUND, ("card",))
-        account = known
+        raise NotDone(Refusal.NOT_FOUND, ("card",))
     return await books.lanes.run(
         Operation(
             id=reversal_id,

@@ -88,7 +88,7 @@ async def fill(installation: Installation, size: Size) -> None:
     try:
         await connection.execute("SET ROLE NONE; SET synchronous_commit = off; SET work_mem = '64MB'")
         await _add_clinics(books)
-        accounts = await _add_residents(books, connection, size)
+        accounts = await _add_residents(books, BlindIndex(installation.key.blind_key()), connection, size)
         pattern = await _make_one_claim(books, size)
         await _add_past(books, connection, size, accounts, pattern)
         await connection.execute("VACUUM (ANALYZE)")
@@ -106,12 +106,12 @@ async def _add_clinics(books: Books) -> None:
         await books.directory.register_terminal(town.terminal_id(terminal), town.clinic_id(terminal))
 
 
-async def _add_residents(books: Books, connection: Connection, size: Size) -> list[int]:
+async def _add_residents(books: Books, blind: BlindIndex, connection: Connection, size: Size) -> list[int]:
     """Registers and entitles everybody, as directory and verb would one by one. Accounts in the order of residents."""
     rows = await connection.fetch("SELECT new_account_id() AS id FROM generate_series(1, $1)", size.residents)
     accounts = [row["id"] for row in rows]
     claims, more = divmod(size.claims, size.residents)
-    people = [_Person(books, number, account) for number, account in enumerate(accounts)]
+    people = [_Person(books, blind, number, account) for number, account in enumerate(accounts)]
     await connection.copy_records_to_table(
         "account",
         columns=["account_id", "version", "subject"],
@@ -162,10 +162,11 @@ _ENTITLE_COLUMNS = (
 class _Person:
     """One resident's rows."""
 
-    __slots__ = ("_books", "account", "number")
+    __slots__ = ("_blind", "_books", "account", "number")
 
-    def __init__(self, books: Books, number: int, account: int) -> None:
+    def __init__(self, books: Books, blind: BlindIndex, number: int, account: int) -> None:
         self._books = books
+        self._blind = blind
         self.number = number
         self.account = account
 
@@ -177,7 +178,7 @@ class _Person:
 
     def resident(self) -> tuple[object, ...]:
         resident = Resident(f"测试{self.number}", town.identity(self.number))
-        key = _blind(self._books).identity(resident.identity)
+        key = self._blind.identity(resident.identity)
         row = self.account.to_bytes(8, "big")
         sealed = self._books.sealer.seal(msgspec.msgpack.encode(resident), table="resident", column="sealed", row=row)
         return self.account, key, sealed, town.TOWN
@@ -195,11 +196,6 @@ class _Person:
             id_, self.account, 1, "entitle", "approved", "", print_, "", "", _STAFF,
             "", at, at, day, 0, 0, digest, sealed, b"",
         )  # fmt: skip
-
-
-def _blind(books: Books) -> BlindIndex:
-    # The directory gives out the keys of cards; that of an id number it keeps for its own look-ups.
-    return books.directory._blind
 
 
 async def _make_one_claim(books: Books, size: Size) -> UUID:

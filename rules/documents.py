@@ -40,7 +40,7 @@ class Table(msgspec.Struct, frozen=True):
 def text_of(file: str, content: bytes) -> str:
     """The text of a file: UTF-8, a byte order mark and CRLF tolerated because spreadsheet programs write them."""
     if (place := content.find(b"\0")) >= 0:
-        raise RulebookError(file, content[:place].count(b"\n") + 1, "is no text: it holds a zero byte; save it as UTF-8")
+        raise RulebookError(file, content[:place].count(b"\n") + 1, "holds a zero byte: save it as UTF-8 text")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -64,16 +64,20 @@ def read_tables(file: str, content: bytes) -> list[Table]:
         found = places.get(name, [])
         if not bodies or not all(isinstance(each, dict) for each in bodies):
             raise RulebookError(
-                file, places[""][0][1].get(name, 0), f"`{name}` stands outside of any table: put it under [[subject]]"
+                file, _first_line(text, name), f"`{name}` stands outside of any table: put it under [[subject]]"
             )
         if len(found) != len(bodies):
-            line = found[0][0] if found else places[""][0][1].get(name, 0)
+            line = found[0][0] if found else _first_line(text, name)
             raise RulebookError(
                 file, line, f"write every `{name}` under a line of its own, [[{name}]], without quotes, dots or braces"
             )
         for (line, keys), values in zip(found, bodies, strict=True):
             tables.append(Table(file, name, line, keys, values))
     return tables
+
+
+def _first_line(text: str, name: str) -> int:
+    return next((number for number, line in enumerate(text.split("\n"), 1) if name in line), 0)
 
 
 def _places(text: str) -> dict[str, list[tuple[int, dict[str, int]]]]:

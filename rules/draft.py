@@ -89,7 +89,7 @@ def _work_out(draft: Draft, scheme: SchemeDay, tariff: Tariff, bill: Bill, usage
     steps.append(Step(f"{name}.entitlement", 0, 0, draft.category, *tariff.entitlement_ground))
     draft.counts = tariff.counts
     base = bill.left(tariff.counts)
-    aided = sum([sum(lines) for _, lines in bill.aided])
+    aided = sum([sum(lines) for _, lines in bill.aided]) if bill.aided else 0
     added = 0
     reduces = aided and scheme.already_aided == "reduces"
     if reduces:

@@ -54,7 +54,10 @@ def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
     scaled = [amount * weight for weight in weights]
     pieces = [product // whole for product in scaled]
     left = amount - sum(pieces)
-    if left:
+    if left == 1:
+        rests = [product % whole for product in scaled]
+        pieces[rests.index(max(rests))] += 1
+    elif left:
         rests = [product % whole for product in scaled]
         for index in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:left]:
             pieces[index] += 1

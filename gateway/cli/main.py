@@ -32,7 +32,8 @@ COMMANDS = {
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of configuration, key and embedded database. Default: $AIDGATE_HOME, or ~/.local/share/aidgate.",
+    help="Folder of configuration, key and embedded database. Default: $AIDGATE_HOME, else /var/lib/aidgate (root) or "
+    "~/.local/share/aidgate.",
 )
 @click.pass_context
 def main(context: click.Context, home: Path | None) -> None:

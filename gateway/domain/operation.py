@@ -127,8 +127,8 @@ class Operation(Struct, frozen=True):
     """Short keyed hash of the main diagnosis."""
 
 
-def fingerprint(kind: Kind, author: Author, refers: UUID | None, content: Content) -> bytes:
-    """SHA-256 over kind, author, reference and content in one canonical form: the same for every way of writing the
-    same JSON."""
-    canonical = msgspec.json.encode((kind, author.terminal, author.staff, refers, content))
+def fingerprint(kind: Kind, author: Author, refers: UUID | None, content: Content, stay: str = "") -> bytes:
+    """SHA-256 over everything that makes the request what it is, in one canonical form: the same for every way of
+    writing the same JSON."""
+    canonical = msgspec.json.encode((kind, author.terminal, author.staff, refers, content, stay))
     return sha256(canonical).digest()

@@ -1,5 +1,7 @@
 """What becomes of acts of staff, and of reports that a resident was admitted or discharged."""
 
+import msgspec
+
 from gateway.domain.claim import StayReport
 from gateway.domain.effects import Decision
 from gateway.domain.facts import Facts
@@ -53,7 +55,11 @@ def decide_stop(stop: Stop, facts: Facts) -> Decision:
 
 
 def decide_stay(operation: Operation, report: StayReport, facts: Facts) -> Decision:
-    """Opens a stay that is not known, or closes one that is open."""
+    """Opens a stay that is not known, or closes one that is open. The stay's id is kept as the visit's."""
+    return msgspec.structs.replace(_opened_or_closed(operation, report, facts), visit=operation.stay)
+
+
+def _opened_or_closed(operation: Operation, report: StayReport, facts: Facts) -> Decision:
     mine = [stay for stay in facts.stays if (stay.clinic, stay.stay) == (operation.author.clinic, operation.stay)]
     effect = {"clinic": operation.author.clinic, "stay": operation.stay}
     if report.admitted is not None and not mine:

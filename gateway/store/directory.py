@@ -66,9 +66,10 @@ class Directory:
                 self._remember(key, account)
         return account, key
 
-    async def account_of_operation(self, operation: UUID) -> int | None:
-        """The account of a stored operation."""
-        return await self._value("account_of_operation", operation_id=operation)
+    async def place_of_operation(self, operation: UUID) -> tuple[int, str] | None:
+        """(account, clinic) of a stored operation."""
+        row = await self._row("place_of_operation", operation_id=operation)
+        return (row["account_id"], row["clinic"]) if row else None
 
     async def account_of_clinic(self, clinic: str) -> int:
         """The clinic's own account, on which it is frozen."""

@@ -8,7 +8,14 @@ from gateway.store.line import NotReplicated
 
 DatabaseError = asyncpg.PostgresError
 """PostgreSQL said no."""
-STATEMENT_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, NotReplicated, OSError, TimeoutError)
+STATEMENT_FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    NotReplicated,
+    OSError,
+    TimeoutError,
+)
 """Everything a statement may raise when the server says no, says nothing, or is not there."""
 
 

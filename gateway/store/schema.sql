@@ -368,8 +368,9 @@ DECLARE
     inserted int;
     n int;
 BEGIN
-    posted_at := now();
-    business_day := business_day_of(now(), (SELECT value::interval FROM setting WHERE name = 'business_day_cut_off'));
+    -- The statement's time, not the transaction's: an operation that waited for its lock is posted now, not when it began to wait.
+    posted_at := statement_timestamp();
+    business_day := business_day_of(posted_at, (SELECT value::interval FROM setting WHERE name = 'business_day_cut_off'));
 
     IF (SELECT count(DISTINCT a.id) FROM unnest(p_account) AS a (id)) <> cardinality(p_account) THEN
         RAISE EXCEPTION 'two operations of one account in a round' USING ERRCODE = 'raise_exception';
@@ -509,7 +510,7 @@ BEGIN
     WHEN 'shortfall' THEN
         INSERT INTO shortfall (operation_id, account_id, owner, promised, exact, raised_at)
         VALUES (p_operation, p_account, effect ->> 'owner', (effect ->> 'promised')::bigint, (effect ->> 'exact')::bigint
-              , now());
+              , statement_timestamp());
     WHEN 'tombstone' THEN
         -- Spends the id of a claim that was taken back before it arrived. It takes no version of its own.
         INSERT INTO operation (operation_id, account_id, version, kind, verdict, reason, fingerprint, refers, terminal, clinic

@@ -1,6 +1,7 @@
 """The bill while it is being shared out: what of each part and line nobody has paid yet."""
 
 from collections.abc import Sequence
+from operator import add, sub
 
 from rules.day_books import PARTS
 from rules.money import largest_remainder
@@ -73,9 +74,9 @@ class Bill:
             now = min(amount, there)
             lines = self.lines[part]
             pieces = largest_remainder(now, lines)
-            self.lines[part] = [have - piece for have, piece in zip(lines, pieces, strict=True)]
+            self.lines[part] = list(map(sub, lines, pieces))
             sums[part] = there - now
-            paid = [one + other for one, other in zip(paid, pieces, strict=True)] if paid else pieces
+            paid = list(map(add, paid, pieces)) if paid else pieces
             amount -= now
             if not amount:
                 break

@@ -60,17 +60,16 @@ def _check(lines: tuple[Line, ...]) -> None:
 
 def _within(bill: Bill, index: int, line: Line, item: Item, steps: list[Step], *, rounding: str) -> int:
     """What is left of a line of class A or B after price ceiling and own share, which are counted to their parts."""
-    allowed = line.amount
-    detail = f"class {item.item_class}"
-    if item.price_ceiling is not None:
-        limit = price(item.price_ceiling, line.quantity)
-        allowed = min(line.amount, limit)
-        detail += f", limit {yuan(limit)}"
+    limit = None if item.price_ceiling is None else price(item.price_ceiling, line.quantity)
+    allowed = line.amount if limit is None else min(line.amount, limit)
     own = part(allowed, item.own_share, rounding) if item.own_share else 0
     counted = allowed - own
     if counted != line.amount:
         bill.put(OVER_LIMIT, index, line.amount - allowed)
         bill.put(OWN_SHARE, index, own)
+        detail = f"class {item.item_class}"
+        if limit is not None:
+            detail += f", limit {yuan(limit)}"
         if item.own_share:
             detail += f", own share {percent(item.own_share)}"
             if rounding != HALF_UP:

@@ -1,5 +1,7 @@
 """Which funds bear the aid."""
 
+from operator import sub
+
 from rules.assessment import Share, Step
 from rules.day_books import DISTRICT, SchemeDay
 from rules.money import largest_remainder, split, yuan
@@ -19,7 +21,7 @@ def shares(scheme: SchemeDay, district: str, lines: list[int], bill: Bill, steps
         details.append(f"{fund} {rate} = {yuan(piece)}")
         if piece:
             mine = largest_remainder(piece, left)
-            left = [have - taken for have, taken in zip(left, mine, strict=True)]
+            left = list(map(sub, left, mine))
             found.append(Share(scheme.code, fund, piece, bill.as_sent(mine)))
     steps.append(Step(f"{scheme.code}.funds", aid, aid, " + ".join(details), *scheme.funding_ground))
     return found

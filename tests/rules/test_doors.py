@@ -150,6 +150,21 @@ def test_less_than_nothing_used_lifts_no_ceiling() -> None:
     assert found.aid == 600_000
 
 
+def test_less_than_nothing_used_promises_no_more_than_the_ceiling() -> None:
+    negative = {"shanghai_medical_aid.aid_outpatient.2026": -1_000_000}
+    terms = rules.provisional_terms(DIBAO, DAY, BOOKS, negative)
+    assert terms is not None
+    assert {term.visit_type: term.cap for term in terms.terms}["outpatient"] == 600_000
+    left = rules.outlook(DIBAO, DAY, BOOKS, negative).left
+    assert {each.visit_type: each.used for each in left}["outpatient"] == 0
+
+
+def test_cash_among_the_payers_is_the_residents_own_share() -> None:
+    """Reported as a payer, it must neither lessen the base nor stand there twice."""
+    prior = (rules.Prior("basic_pool", 5_000), rules.Prior("cash", 2_000))
+    assert rules.assess(claim(prior=prior), BOOKS) == rules.assess(claim(), BOOKS)
+
+
 @pytest.mark.parametrize(
     ("numerator", "half_up", "half_even", "down"),
     [(499_999, 0, 0, 0), (500_000, 1, 0, 0), (500_001, 1, 1, 0), (1_500_000, 2, 2, 1), (2_500_000, 3, 2, 2)],

@@ -42,6 +42,17 @@ def test_the_shipped_books_say_of_every_number_where_it_comes_from() -> None:
         assert 'status = "synthetic"' in block or "TEKUN" in block, block
 
 
+def test_days_that_no_text_read_names_are_not_said_to_be_law() -> None:
+    """Of two texts only the day of publication was read; when they came into force is carried in from elsewhere."""
+    from_memory = ("starts = 2014-05-01", "starts = 2021-05-01")
+    files = rules.read_folder(SHIPPED)
+    tables = [table for path in files if path.endswith(".toml") for table in files[path].decode().split("\n[[")]
+    found = [table for table in tables if any(day in table for day in from_memory)]
+    assert len(found) == 3
+    for table in found:
+        assert 'starts_status = "synthetic"' in table, table
+
+
 @pytest.mark.parametrize(
     ("old", "new", "near", "sentence"),
     [
@@ -64,6 +75,18 @@ def test_the_shipped_books_say_of_every_number_where_it_comes_from() -> None:
         ('visit_types = ["outpatient"]', 'visit_types = ["dental"]', "visit_types", "Invalid enum value 'dental'"),
         ("[[rounding]]", "[[roundings]]", "[[rounding]]", "is no subject of a scheme"),
         ("starts = 2020-01-01", "starts = soon", "starts = 2020-01-01", "is not TOML"),
+        ("starts = 2020-01-01", 'starts = "2020-01-01"', "starts = 2020-01-01", "write the day without quotes"),
+        ("starts = 2020-01-01", "starts = 2020-01-01T00:00:00", "starts = 2020-01-01", "without quotes and time"),
+        ('source = "Test"', 'source = " "', 'source = "Test"', "it must not be empty"),
+        ('name_zh = "甲"', 'name_zh = ""', 'name_zh = "甲"', "it must not be empty"),
+        ('visit_types = ["outpatient"]', "visit_types = []", "visit_types", "length >= 1"),
+        ('counts = ["in_scope", "own_share"]', "counts = []", "counts", "length >= 1"),
+        ("{ above = 0, value = 40 }", "{ above = 0, value = 40, x = 1 }", "bands = [", "unknown field `x`"),
+        ("rank = 1", 'rank = 1\ndistrict = "Xuhui"', "\n[[rounding]]", "a code of six digits"),
+        ('begins = "07-01"', 'begins = "W10-1"', 'begins = "07-01"', "a day of every year"),
+        ('{ fund = "fund:c" }', '{ fund = "bank" }', "funds = [", "is no fund"),
+        ('{ fund = "fund:c" }', '{ fund = "fund:{district}" }', "funds = [", "takes what has no district"),
+        ('"year_deductible"', '"aid"', 'accumulator = "aid"\n', "already belongs to a deductible"),
     ],
 )
 def test_errors_name_file_line_and_reason(old: str, new: str, near: str, sentence: str) -> None:
@@ -71,6 +94,46 @@ def test_errors_name_file_line_and_reason(old: str, new: str, near: str, sentenc
     assert error.file == SCHEME
     assert error.line == line_of(near) + (near == 'mode = "half_up"' and "mod = 1" in new)
     assert sentence in error.sentence
+
+
+@pytest.mark.parametrize("subject", ["base", "deductible", "ceiling", "rate"])
+def test_a_mistyped_category_is_an_error_and_not_a_limit_for_nobody(subject: str) -> None:
+    error = refused(changed(f'[[{subject}]]\ncategories = ["ONE"]', f'[[{subject}]]\ncategories = ["OEN"]'))
+    assert "OEN is no [[category]]" in error.sentence
+    assert error.line == line_of(f"[[{subject}]]") + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "sentence"),
+    [
+        ('[scheme]\nrank = 1\n\n[["rounding"]]\nmode = "down"\n', 4, "[[rounding]], without quotes"),
+        ('rounding = { mode = "down" }\n', 1, "[[rounding]], without quotes"),
+        ('[scheme]\nnote = """\n[[scheme]]\n"""\n', 1, "[[scheme]], without quotes"),
+        ("[rounding.deeper]\nmode = 1\n", 1, "without quotes, dots or braces"),
+        ("rounding.mode = 1\n", 1, "without quotes, dots or braces"),
+        ("rounding = []\n", 1, "stands outside of any table"),
+        ("x = 1\n", 1, "stands outside of any table"),
+        ("x = " + "[" * 5000 + "]" * 5000, 0, "nested too deeply"),
+        ("x = 1" + "0" * 5000, 0, "is not TOML"),
+        ("# first\n\0", 2, "a zero byte"),
+    ],
+)
+def test_toml_that_no_rulebook_is_written_in(content: str, line: int, sentence: str) -> None:
+    error = refused(FILES | {SCHEME: content.encode()})
+    assert (error.file, error.line) == (SCHEME, line)
+    assert sentence in error.sentence
+
+
+def test_the_last_day_there_is_may_be_an_end() -> None:
+    """Many write 9999-12-31 for “until further notice”."""
+    books = rules.load_rulebooks(changed("starts = 2023-01-01", "starts = 2023-01-01\nends = 9999-12-31"))
+    assert books.on(date.max).schemes[0].rounding == "down"
+
+
+def test_a_scheme_is_not_called_like_a_step() -> None:
+    for name in ("prior", "after", "cash", "My Scheme"):
+        files = {path.replace("alpha/", f"{name}/"): content for path, content in FILES.items()}
+        assert "a scheme's folder has small letters" in refused(files).sentence
 
 
 def test_a_missing_ceiling_is_an_error_and_not_minus_one() -> None:
@@ -104,7 +167,7 @@ def test_an_end_that_fits_is_no_error() -> None:
 
 def test_a_category_without_a_name_is_a_gap() -> None:
     error = refused(changed('code = "TWO"', 'code = "THREE"'))
-    assert "no [[category TWO]]" in error.sentence
+    assert "TWO is no [[category]]" in error.sentence
 
 
 def test_payers_and_ranks() -> None:
@@ -144,6 +207,9 @@ def test_not_utf8() -> None:
         ("tolerance = 2\n", "", "near_duplicates takes tolerance"),
         ('snooze = "1h"\n', 'snooze = "1h"\ntolerance = 2\n', "claims takes none of the settings"),
         ('window = "1h"', 'window = "10min"', "overlap"),
+        ('window = "30d"', 'window = "99999999d"', "ten years at most"),
+        ('at = 3, action = "flag"', 'at = 3, action = "refuse"', "must not have the lighter action"),
+        ('key = "C01"', 'key = ""', "must not be empty"),
     ],
 )
 def test_errors_in_counters(old: str, new: str, sentence: str) -> None:
@@ -187,7 +253,9 @@ def test_names_of_categories_change_on_their_day() -> None:
 
     assert name(date(2024, 12, 30), "LOWINC") == "低收入困难家庭成员"
     assert name(date(2024, 12, 31), "LOWINC") == "最低生活保障边缘家庭成员"
-    assert name(date(2024, 12, 30), "EXPEND") == "因病支出型贫困家庭成员"
+    assert name(date(2019, 4, 30), "EXPEND") == "因病支出型贫困家庭成员"
+    assert name(date(2019, 5, 1), "EXPEND") == "支出型贫困家庭成员"
+    assert name(date(2024, 12, 30), "EXPEND") == "支出型贫困家庭成员"
     assert name(date(2024, 12, 31), "EXPEND") == "刚性支出困难家庭成员"
 
 

@@ -122,6 +122,13 @@ def test_superseded_and_reversed_attempts_are_no_repeats() -> None:
     assert action(look(approved, attempt=replacing), "C02") == "allow"
 
 
+def test_a_replacement_that_was_challenged_takes_nothing_back() -> None:
+    same = {"items": ATTEMPT.items, "total": ATTEMPT.total}
+    approved = entry("a", 2 * MINUTE, **same)
+    challenged = entry("b", MINUTE, kind="replacement", refers="a", decision="challenged", by_counter=True)
+    assert action(look(approved, challenged), "C02") == "refuse"
+
+
 def test_an_approved_claim_cannot_be_superseded_away() -> None:
     """Naming an approved claim as the one to supersede does not hide the repeat: only a reversal takes it back."""
     same = {"items": ATTEMPT.items, "total": ATTEMPT.total}
@@ -134,6 +141,8 @@ def test_a_partial_reversal_leaves_the_claim_standing_but_its_aid_less() -> None
     found = look(entry("a", 2 * MINUTE), part)
     assert value(found, "C01", "10min") == 2
     assert value(found, "C06", "24h") == 5_000 + 5_000 - 2_000
+    refused = msgspec.structs.replace(part, decision="declined")
+    assert value(look(entry("a", 2 * MINUTE), refused), "C06", "24h") == 5_000 + 5_000
 
 
 def test_c03_near_duplicate() -> None:
@@ -146,6 +155,9 @@ def test_c03_near_duplicate() -> None:
     exact = entry("a", HOUR, total=10_000, items=ATTEMPT.items, **near)
     assert action(look(exact, attempt=attempt), "C03") == "allow"
     assert action(look(exact, attempt=attempt), "C02") == "challenge"
+    unknown = msgspec.structs.replace(attempt, items="")
+    nameless = msgspec.structs.replace(exact, items="")
+    assert action(look(nameless, attempt=unknown), "C03") == "flag", "what cannot be an exact repeat can be a near one"
 
 
 def test_c04_distinct_clinics() -> None:
@@ -180,6 +192,15 @@ def test_c05_counts_declined_attempts_and_passes_over_unknown_places_other_cards
     near = entry("near", 1, clinic="XH02", lat=31.20, lon=121.45)
     assert action(look(far, near, attempt=attempt), "C05") == "allow", "only the last place before counts"
     assert action(look(near, attempt=attempt), "C05") == "allow"
+
+
+def test_c05_a_challenged_attempt_does_not_vouch_for_the_next_one_at_the_same_clinic() -> None:
+    attempt = msgspec.structs.replace(ATTEMPT, **XUHUI)
+    far = entry("far", 15 * MINUTE, clinic="SZ01", **SUZHOU)
+    stopped = entry("stopped", MINUTE, decision="challenged", by_counter=True, **XUHUI)
+    assert action(look(far, stopped, attempt=attempt), "C05") == "challenge"
+    answered = msgspec.structs.replace(stopped, decision="approved", by_counter=False)
+    assert action(look(far, answered, attempt=attempt), "C05") == "allow"
 
 
 def test_haversine_against_known_distances() -> None:
@@ -252,6 +273,8 @@ def test_a_declined_attempt_feeds_only_the_declines() -> None:
     assert value(found, "C10", "1h") == 3
     own = msgspec.structs.replace(attempt, by_counter=True)
     assert value(look(*declined, *busy, attempt=own), "C10", "1h") == 2
+    reversal = entry("r", kind="reversal", refers="e0", decision="declined")
+    assert value(look(*declined, *busy, attempt=reversal), "C10", "1h") == 2
 
 
 def test_c11_reversals() -> None:
@@ -265,6 +288,8 @@ def test_c11_reversals() -> None:
     assert action(look(*claims, *back), "C11") == "flag"
     assert value(look(*claims, *many[:1], *back[:3]), "C11", "24h") == 0, "3 of 6: the attempt is a claim too"
     assert value(look(*claims, *back[:3]), "C11", "24h") == 3
+    refused = [msgspec.structs.replace(each, decision="declined") for each in back[:3]]
+    assert value(look(*claims, *refused), "C11", "24h") == 0, "a reversal that was declined is none"
 
 
 def test_c12_open_stay_elsewhere() -> None:
@@ -325,6 +350,17 @@ def test_one_alert_per_counter_subject_and_snooze() -> None:
     assert len(keys) == len(set(keys))
 
 
+def test_a_counter_per_card_sees_the_reversals_of_that_card() -> None:
+    """Reversals are made without a card."""
+    files = rules.read_folder(rules.SHIPPED)
+    text = files["counters/card.toml"].decode().replace('measure = "claims"', 'measure = "claims"\nper = "card"')
+    books = rules.load_rulebooks(files | {"counters/card.toml": text.encode()})
+    back = entry("r", MINUTE, kind="reversal", refers="a", card="")
+    other = entry("o", MINUTE, card="other")
+    assert value(rules.screen([entry("a", 2 * MINUTE), other], ATTEMPT, books), "C01", "10min") == 2
+    assert value(rules.screen([entry("a", 2 * MINUTE), other, back], ATTEMPT, books), "C01", "10min") == 1
+
+
 def test_the_attempt_itself_may_stand_in_the_activity() -> None:
     assert look(ATTEMPT) == look()
 
@@ -367,7 +403,7 @@ def test_values_agree_with_counting_by_hand_in_any_order(history: list[rules.Act
     back = {
         each.refers
         for each in history
-        if each.kind != "claim" and each.whole and each.decision != "declined" and each.refers
+        if each.kind != "claim" and each.whole and each.decision == "approved" and each.refers
     }
     standing = [
         each for each in history if each.kind != "reversal" and each.decision == "approved" and each.id not in back
@@ -382,7 +418,7 @@ def test_values_agree_with_counting_by_hand_in_any_order(history: list[rules.Act
         inside = [each for each in standing if end - DAY < each.at <= end]
         partly = sum(
             each.aid for each in history if each.kind == "reversal" and not each.whole
-            and each.refers in {claim.id for claim in inside}
+            and each.decision == "approved" and each.refers in {claim.id for claim in inside}
         )  # fmt: skip
         sums.append(sum(each.aid for each in inside) - partly)
     assert value(found, "C06", "24h") == max(0, attempt.aid + max(0, *sums, 0))

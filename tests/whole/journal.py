@@ -11,7 +11,7 @@ from uuid import UUID
 from gateway.domain.refusal import Refusal
 from tests.whole.process import UNDECIDED, Ask, Lost, Told
 
-REPEATS = 120
+REPEATS = 600
 """How often a client asks again before it gives up. Giving up is a failure: everything must end."""
 
 

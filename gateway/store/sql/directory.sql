@@ -7,8 +7,8 @@ SELECT account_id, subject FROM card JOIN account USING (account_id) WHERE card_
 -- An unknown card gets an account, so that the no it is given is kept like any answer. Two at once get the same one.
 SELECT open_stub_v1(:card_key::bytea, :kind::text, :sealed::bytea);
 
--- :name account_of_operation
-SELECT account_id FROM operation WHERE operation_id = :operation_id::uuid;
+-- :name place_of_operation
+SELECT account_id, clinic FROM operation WHERE operation_id = :operation_id::uuid;
 
 -- :name account_of_identity
 SELECT account_id FROM resident WHERE identity_key = :identity_key::bytea;

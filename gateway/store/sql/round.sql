@@ -27,7 +27,8 @@ SELECT u.n::int
      , b.back_ids, b.back_records
      , CASE WHEN u.refers IS NOT NULL THEN ARRAY(
            SELECT x.operation_id FROM operation AS x
-            WHERE x.refers = u.refers AND (x.kind = 'claim' OR x.kind = 'replacement' AND x.verdict = 'approved')) END
+            WHERE x.refers = u.refers AND x.account_id = u.account_id AND x.reason <> 'SUPERSEDES_NOTHING'
+              AND (x.kind = 'claim' OR x.kind = 'replacement' AND x.verdict = 'approved')) END
        AS followed_by
      , e.categories, e.starts, e.ends, e.districts, e.entitlement_ids
      , CASE WHEN u.accumulators <> '' THEN ARRAY(

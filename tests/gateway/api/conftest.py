@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.selfcheck import selfcheck_records, wrong
 from gateway.store.embedded import Server
 from tests.books import Holder, assert_sound, register
 from tests.gateway.api.running import Running, Terminal, running
@@ -12,11 +13,13 @@ from tests.servers import EMBEDDED, Servers
 
 @pytest.fixture(scope="session")
 async def gateway(servers: Servers) -> AsyncIterator[Running]:
-    """Serves a database of its own; what was posted through it all is sound in the end."""
+    """Serves a database of its own; what was posted through it is sound in the end, and recomputes to the same."""
     server: Server = await servers.migrated(EMBEDDED)
     async with running(server) as gateway:
         yield gateway
         await assert_sound(gateway.books)
+        await assert_sound(gateway.sandbox)
+        assert not wrong(await selfcheck_records(gateway.books))
     await servers.drop(EMBEDDED, server)
 
 

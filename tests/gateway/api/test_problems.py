@@ -145,7 +145,21 @@ async def test_account_that_somebody_holds_is_in_flight(database: Server, monkey
         assert (await terminal.get(path)).status == 200
 
 
-async def test_database_that_went_away_leaves_the_outcome_unknown(servers: Servers) -> None:
+async def test_outcome_is_kept_for_a_client_that_hung_up(gateway: Running, terminal: Terminal, holder: Holder) -> None:
+    path, body = new_path(), claim(holder.card.number)
+    connection = await gateway.books.database.connect()
+    async with connection.transaction():
+        await connection.execute("SELECT FROM account WHERE account_id = $1 FOR UPDATE", holder.account)
+        asking = asyncio.create_task(terminal.put(path, body))
+        while not gateway.books.lanes.waiting:
+            await terminal.get("/v1/days/2026-03-01")
+        asking.cancel()
+    await connection.close()
+    answer = await terminal.put(path, body)
+    assert (answer.status, answer.json()["verdict"]) == (200, "approved")
+
+
+async def test_database_that_went_away_means_the_same_again(servers: Servers) -> None:
     server = await servers.migrated(EMBEDDED)
     async with running(server, configured(sandbox=False)) as gateway:
         terminal = gateway.terminal("T1")
@@ -156,8 +170,8 @@ async def test_database_that_went_away_leaves_the_outcome_unknown(servers: Serve
         await superuser.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", server.database
         )
-        (await terminal.put(path, body)).problem("OUTCOME_UNKNOWN")
-        (await terminal.get(path)).problem("OUTCOME_UNKNOWN")
+        for answer in (await terminal.put(path, body), await terminal.get(path)):
+            assert answer.problem(answer.json()["code"])["transient"]
         async with gateway.session.get(f"{gateway.url}/readyz") as ready:
             assert (ready.status, (await ready.json())["ready"]) == (503, False)
         await superuser.execute(f"ALTER DATABASE {server.database} ALLOW_CONNECTIONS true")

@@ -1,4 +1,4 @@
-"""What cannot be read or cannot be is refused by its place, never with its value: bodies, amounts, ids, days, numbers."""
+"""What cannot be read, or cannot be, is refused by its place and never with its value: bodies, amounts, ids, days."""
 
 from typing import Any
 
