@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from gateway.api.gate import Gate
+from gateway.api.gate import Gate, with_a_clinic
 from gateway.api.keys import BOOKS, CONFIG, GATE, MASTER_KEY, SANDBOX
 from gateway.api.middleware import problems
 from gateway.api.openapi import get_openapi
@@ -40,7 +40,7 @@ def create_app(
         await app[SANDBOX].close()
 
     async def gate(app: web.Application) -> AsyncIterator[None]:
-        app[GATE] = Gate(config, app[BOOKS], app.get(SANDBOX))
+        app[GATE] = Gate(await with_a_clinic(config.terminal, app[BOOKS]), config, app[BOOKS], app.get(SANDBOX))
         yield
         app[GATE].draining = True
 

@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clinic_agent.signing import Signer
 from clinic_agent.uplink import Answer, Uplink, new_id
+from gateway.api.answers import Reason
 from gateway.cli.claims import shown_steps
 from gateway.cli.exits import Exit
 from gateway.cli.lazy import Failed
 from gateway.cli.tables import COLUMNS, table, width, wrapped, yuan
 from gateway.demo_stage import HUAJING, NEIGHBOUR, RESIDENT, XUJIAHUI, Person, Stage, StageFailed, opened_stage
 from gateway.domain.calendar import SHANGHAI
-from gateway.explain import Reason
 
 Json = Mapping[str, Any]
 Line = tuple[str, str, int, int]

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from gateway.api.answers import OperationAnswer, PayerShare, answer, payer_shares
+from gateway.api.answers import OperationAnswer, Split, answer, split_of
 from gateway.books import Books
 from gateway.domain.claim import Claim, Reversal
 from gateway.domain.decision import decide
@@ -16,36 +16,9 @@ from gateway.domain.recompute import content_of, reassess
 from gateway.find import find_operation
 from gateway.store.line import Row
 from gateway.store.statements import load
-from rules import Assessment, Rulebooks
+from rules import Rulebooks
 
 _SQL = load("explain")
-
-
-class Reason(Struct, frozen=True, omit_defaults=True):
-    """One step of a calculation: what went in and came out (fen), by which numbers, on what ground."""
-
-    rule: str
-    base: int
-    result: int
-    detail: str = ""
-    source: str = ""
-    status: str = ""
-    """law, press or synthetic."""
-
-
-class Split(Struct, frozen=True, omit_defaults=True):
-    """Who pays what of a claim, with the steps that led there. Fen."""
-
-    rulebooks: str
-    quote: str
-    total: int
-    aid: int
-    cash: int
-    shares: tuple[PayerShare, ...]
-    steps: tuple[Reason, ...]
-    category: str = ""
-    no_aid: str = ""
-    unmapped: tuple[str, ...] = ()
 
 
 class Explanation(Struct, frozen=True, omit_defaults=True):
@@ -57,26 +30,6 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
     """Of a claim or replacement, as worked out now; None where the rules were never asked."""
     differences: tuple[str, ...] = ()
     """Names of what came out otherwise than stored. Empty is what it has to be."""
-
-
-def split_of(assessment: Assessment, quote: str, claim: Claim) -> Split:
-    """An assessment in the words of the wire, with its steps."""
-    shares = payer_shares(assessment.shares, tuple(line.id for line in claim.lines))
-    steps = tuple(
-        Reason(step.rule, step.base, step.result, step.detail, step.source, step.status) for step in assessment.steps
-    )
-    return Split(
-        rulebooks=assessment.rulebooks,
-        quote=quote,
-        total=assessment.total,
-        aid=assessment.aid,
-        cash=shares[-1].amount,
-        shares=shares,
-        steps=steps,
-        category=assessment.category,
-        no_aid=assessment.no_aid,
-        unmapped=assessment.unmapped,
-    )
 
 
 async def explain(books: Books, id_: UUID) -> Explanation | None:

@@ -1,14 +1,12 @@
 """Lanes and rounds: many operations, one commit.
 
 A lane works in rounds. A round takes what arrived while the last one was under way (never waiting for more), at most
-one operation
-per account, and runs it as two statements: read the facts, decide each, post all. Under light load a round holds one
-claim; under heavy load rounds grow and throughput with them.
+one operation per account, and runs it as two statements: read the facts, decide each, post all. Under light load a
+round holds one claim; under heavy load rounds grow and throughput with them.
 
 Nothing is locked while facts are read. The posting call skips every account that moved since, or that somebody holds;
-what was
-skipped is decided again on fresh facts, and after two tries waits for its lock on a connection of its own, so that
-one held account delays nobody else's.
+what was skipped is decided again on fresh facts, and after two tries waits for its lock on a connection of its own,
+so that one held account delays nobody else's.
 """
 
 import asyncio

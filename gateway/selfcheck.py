@@ -199,6 +199,7 @@ def _operation(books: Books, row: Row, stored: Stored) -> Operation:
     author = Author(stored.terminal, stored.clinic, row["staff"])
     content = content_of(stored.kind, stored.record.raw)
     card_key, diagnosis_key = b"", ""
+    stay = row["visit"] if stored.kind is Kind.STAY else ""
     if isinstance(content, Claim):
         card_key = books.directory.card_key(content.card)
         diagnosis_key = books.directory.diagnosis_key(content.visit.diagnosis, stored.account)
@@ -209,10 +210,11 @@ def _operation(books: Books, row: Row, stored: Stored) -> Operation:
         content=content,
         author=author,
         at=row["event_at"],
-        fingerprint=fingerprint(stored.kind, author, stored.refers, content),
+        fingerprint=fingerprint(stored.kind, author, stored.refers, content, stay),
         card_key=card_key,
         refers=stored.refers,
         diagnosis_key=diagnosis_key,
+        stay=stay,
     )
 
 

@@ -18,10 +18,12 @@ class NoAid(StrEnum):
     """Who pays before aid left nothing of it."""
     ALREADY_AIDED = "ALREADY_AIDED"
     """The insurer's own settlement already paid medical aid, and the rulebook says that this ends it or covers it."""
-    BELOW_DEDUCTIBLE = "BELOW_DEDUCTIBLE"
-    """What is left lies within the deductible."""
     CEILING_REACHED = "CEILING_REACHED"
     """The ceiling of the visit or of the year is used up."""
+    BELOW_DEDUCTIBLE = "BELOW_DEDUCTIBLE"
+    """What is left lies within the deductible. Last, because it is the one reason under which the claim still has an
+    effect: its cost counts towards the deductible, and no ceiling reached elsewhere may hide that.
+    """
 
 
 FARTHEST = tuple(NoAid)

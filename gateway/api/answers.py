@@ -15,7 +15,7 @@ from gateway.domain.facts import Stored
 from gateway.domain.operation import Kind, Verdict
 from gateway.domain.outcome import Back, ClaimOutcome, ReversalOutcome
 from gateway.domain.refusal import SAYINGS, Refusal
-from rules import Screening, Share
+from rules import Assessment, Screening, Share
 
 
 class Say(Struct, frozen=True):
@@ -73,6 +73,33 @@ class PromisedTooMuch(Struct, frozen=True):
     owner: str
     """Who bears the difference."""
     reason: str
+
+
+class Reason(Struct, frozen=True, omit_defaults=True):
+    """One step of a calculation: what went in and came out (fen), by which numbers, on what ground."""
+
+    rule: str
+    base: int
+    result: int
+    detail: str = ""
+    source: str = ""
+    status: str = ""
+    """law, press or synthetic."""
+
+
+class Split(Struct, frozen=True, omit_defaults=True):
+    """Who pays what of a claim, with the steps that led there. Fen."""
+
+    rulebooks: str
+    quote: str
+    total: int
+    aid: int
+    cash: int
+    shares: tuple[PayerShare, ...]
+    steps: tuple[Reason, ...]
+    category: str = ""
+    no_aid: str = ""
+    unmapped: tuple[str, ...] = ()
 
 
 class ClaimAnswer(Struct, frozen=True, omit_defaults=True):
@@ -191,6 +218,26 @@ def counter_hits(screening: Screening | None) -> tuple[CounterHit, ...]:
     """The counters that mattered, with their values."""
     hits = screening.hits if screening else ()
     return tuple(CounterHit(hit.counter, hit.window, hit.value, hit.threshold, hit.action) for hit in hits)
+
+
+def split_of(assessment: Assessment, quote: str, claim: Claim) -> Split:
+    """An assessment in the words of the wire, with its steps."""
+    shares = payer_shares(assessment.shares, tuple(line.id for line in claim.lines))
+    steps = tuple(
+        Reason(step.rule, step.base, step.result, step.detail, step.source, step.status) for step in assessment.steps
+    )
+    return Split(
+        rulebooks=assessment.rulebooks,
+        quote=quote,
+        total=assessment.total,
+        aid=assessment.aid,
+        cash=shares[-1].amount,
+        shares=shares,
+        steps=steps,
+        category=assessment.category,
+        no_aid=assessment.no_aid,
+        unmapped=assessment.unmapped,
+    )
 
 
 def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import time
 from collections.abc import Iterable
 
@@ -14,7 +15,10 @@ from gateway.books import Books
 from gateway.config import Config, ConfigError, Limits, TerminalConfig
 from gateway.domain.operation import Author
 from gateway.domain.refusal import Refusal
+from gateway.store.directory import Unknown
 from gateway.trust.signature import Reason, SignatureRefused, verify
+
+log = logging.getLogger(__name__)
 
 DEADLINE_HEADER = "Aidgate-Deadline"
 """Epoch milliseconds after which the work is not to be started."""
@@ -47,11 +51,11 @@ class _Terminal:
 class Gate:
     """The terminals of this gateway and how they get in."""
 
-    def __init__(self, config: Config, real: Books, sandbox: Books | None) -> None:
+    def __init__(self, terminals: Iterable[TerminalConfig], config: Config, real: Books, sandbox: Books | None) -> None:
         self._base_url = config.server.base_url.rstrip("/")
         self._interval = 1.0 / config.limits.per_second
         self._tolerance = self._interval * (config.limits.burst - 1)
-        self._terminals = _terminals(config.terminal, real, sandbox)
+        self._terminals = _terminals(terminals, real, sandbox)
         self._limits: Limits = config.limits
         self.draining = False
 
@@ -108,6 +112,20 @@ class Gate:
         if ready_at - now > self._tolerance:
             raise Problem(Refusal.THROTTLED)
         terminal.ready_at = ready_at + self._interval
+
+
+async def with_a_clinic(terminals: Iterable[TerminalConfig], real: Books) -> list[TerminalConfig]:
+    """The terminals whose clinic is known; each is registered. One without a clinic has nobody to be paid."""
+    admitted = []
+    for terminal in terminals:
+        try:
+            if not terminal.sandbox:
+                await real.directory.register_terminal(terminal.id, terminal.clinic)
+        except Unknown:
+            log.warning("terminal %s is not admitted: import its clinic %s, then restart", terminal.id, terminal.clinic)
+        else:
+            admitted.append(terminal)
+    return admitted
 
 
 def _terminals(configs: Iterable[TerminalConfig], real: Books, sandbox: Books | None) -> dict[str, _Terminal]:

@@ -48,31 +48,10 @@ class LookupQuestion(Struct, frozen=True, forbid_unknown_fields=True):
     day: date | None = None
 
 
-class QuoteStep(Struct, frozen=True):
-    """One step of the calculation: what went in, what came out, and on what ground."""
+class QuoteAnswer(answers.Split, frozen=True, omit_defaults=True):
+    """A split that is not charged. To charge it, send the claim with its `quote` digest."""
 
-    rule: str
-    base: int
-    result: int
-    detail: str = ""
-    source: str = ""
-    status: str = ""
-
-
-class QuoteAnswer(Struct, frozen=True):
-    """A split that is not charged. To charge it, send the claim with this digest."""
-
-    quote: str
-    rulebooks: str
-    total: int
-    aid: int
-    cash: int
-    shares: tuple[answers.PayerShare, ...]
-    steps: tuple[QuoteStep, ...]
-    category: str = ""
-    reason: str = ""
     say: answers.Say | None = None
-    unmapped: tuple[str, ...] = ()
     counters: tuple[answers.CounterHit, ...] = ()
     action: str = "allow"
     """What the counters would say: allow, flag, challenge or refuse."""
@@ -156,25 +135,16 @@ async def post_quote(request: web.Request) -> web.Response:
     caller = await _caller(request)
     claim = claim_in(caller.body)
     quoted = await issue_quote(caller.books, caller.author, claim, deadline=caller.deadline)
-    assessment = quoted.assessed.assessment
-    line_ids = tuple(line.id for line in claim.lines)
-    shares = answers.payer_shares(assessment.shares, line_ids)
-    answer = QuoteAnswer(
-        quote=quoted.assessed.quote,
-        rulebooks=assessment.rulebooks,
-        total=assessment.total,
-        aid=assessment.aid,
-        cash=shares[-1].amount,
-        shares=shares,
-        steps=tuple(QuoteStep(*msgspec.structs.astuple(step)) for step in assessment.steps),
-        category=assessment.category,
-        reason=assessment.no_aid,
-        say=answers.say(assessment.no_aid),
-        unmapped=assessment.unmapped,
-        counters=answers.counter_hits(quoted.assessed.screening),
-        action=quoted.assessed.screening.action,
+    assessed = quoted.assessed
+    split = answers.split_of(assessed.assessment, assessed.quote, claim)
+    return _json(
+        QuoteAnswer(
+            **msgspec.structs.asdict(split),
+            say=answers.say(split.no_aid),
+            counters=answers.counter_hits(assessed.screening),
+            action=assessed.screening.action,
+        )
     )
-    return _json(answer)
 
 
 async def post_lookup(request: web.Request) -> web.Response:

@@ -8,7 +8,18 @@ import click
 import msgspec
 from msgspec import Struct
 
-from gateway.api.answers import ClaimAnswer, CounterHit, PayerShare, ReversalAnswer, TakenBack, answer, counter_hits
+from gateway.api.answers import (
+    ClaimAnswer,
+    CounterHit,
+    PayerShare,
+    Reason,
+    ReversalAnswer,
+    Split,
+    TakenBack,
+    answer,
+    counter_hits,
+    split_of,
+)
 from gateway.cli.exits import Exit
 from gateway.cli.ids import OperationId, new_id
 from gateway.cli.lazy import Failed
@@ -19,7 +30,7 @@ from gateway.domain.calendar import SHANGHAI
 from gateway.domain.claim import Claim, contradictions
 from gateway.domain.operation import Verdict
 from gateway.domain.refusal import SAYINGS, Refusal
-from gateway.explain import Explanation, Reason, Split, split_of
+from gateway.explain import Explanation
 from gateway.explain import explain as explain_
 from gateway.find import find_author
 from gateway.issue_quote import issue_quote

@@ -1,8 +1,8 @@
 """What a clinic asks: claims, reversals, stays, as they come over the wire, and what no claim can be.
 
 All amounts are integer fen. A record that exists has passed the shape checks of its types; `contradictions` finds
-what types
-cannot say. Texts hold no control characters, which PostgreSQL could not store (\\u0000) and no screen should show.
+what types cannot say. Texts hold no control characters, which PostgreSQL could not store (\\u0000) and no screen
+should show; in their patterns `$` alone would let a last line feed through.
 """
 
 from datetime import date, datetime
@@ -20,8 +20,8 @@ MAX_PRIORS = 20
 
 Fen = Annotated[int, Meta(ge=0, le=MAX_FEN)]
 PositiveFen = Annotated[int, Meta(ge=1, le=MAX_FEN)]
-Text = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -103,7 +103,7 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     lines: Annotated[tuple[ClaimLine, ...], Meta(min_length=1, max_length=MAX_LINES)]
     prior: Annotated[tuple[PriorPayment, ...], Meta(max_length=MAX_PRIORS)] = ()
     cashier: Text = ""
-    quote: Annotated[str, Meta(max_length=64, pattern=r"^[0-9a-f]*$")] = ""
+    quote: Annotated[str, Meta(max_length=64, pattern=r"^[0-9a-f]*$(?!\n)")] = ""
     """Digest of the quote the cashier was shown; empty = decide whatever comes out."""
     supersedes: UUID | None = None
     """Id of the challenged claim, or of the one whose quote had changed, that this one takes the place of."""

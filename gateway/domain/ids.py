@@ -10,10 +10,13 @@ AHEAD = timedelta(hours=26)
 
 
 def made_at(id_: UUID) -> datetime | None:
-    """When a UUIDv7 was made (UTC); None for any other kind of UUID."""
+    """When a UUIDv7 was made (UTC); None for any other kind of UUID, and beyond the last year there is."""
     if id_.version != 7:
         return None
-    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
+    try:
+        return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def acceptable(id_: UUID, now: datetime) -> bool:

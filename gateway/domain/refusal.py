@@ -1,8 +1,8 @@
 """Every way in which this system says no, in order of precedence.
 
 One closed list. What stands earlier is answered first when several reasons hold. A *stored* refusal is the decision
-of an operation and final for its id; the others leave nothing behind, and the same request may be sent again. The HTTP
-status of each is in `gateway/api/problems.py`, because what a word is on the wire is the wire's business.
+of an operation and final for its id; the others leave nothing behind, and the same request may be sent again. The
+HTTP status of each is in `gateway/api/problems.py`, because what a word is on the wire is the wire's business.
 """
 
 from enum import StrEnum, unique

@@ -1,11 +1,9 @@
 """Brings a database to the schema this code wants: roles, the two schemas, and the numbered migrations in each.
 
 A migration is a file `NNNN_what.pre.sql` or `NNNN_what.post.sql`. *Pre* runs before the new code is started, and the
-old code
-must still work on it; *post* runs when no old code runs any more. A file that was applied is never edited: its
-checksum is kept,
-and a changed one is refused. A first line `-- no transaction` runs a file outside a transaction (CREATE INDEX
-CONCURRENTLY).
+old code must still work on it; *post* runs when no old code runs any more. A file that was applied is never edited:
+its checksum is kept, and a changed one is refused. A first line `-- no transaction` runs a file outside a transaction
+(CREATE INDEX CONCURRENTLY).
 """
 
 import asyncio

@@ -5,8 +5,8 @@ from rules.measures.supply import DAY
 
 
 def dormant_days(scene: Scene, counter: CounterDay) -> int:
-    """Whole days since the last attempt of any outcome, when the total is above the stated amount; 0 for a first
-    one ever.
+    """Whole days since the last attempt that no counter stopped, when the total is above the stated amount; 0 for a
+    first one ever.
     """
     attempt = scene.attempt
     before = scene.present.before() if attempt.total > counter.amount_above else []

@@ -13,7 +13,8 @@ EARTH_RADIUS = 6_371_008.8
 def travel_speed(scene: Scene, counter: CounterDay) -> int:
     """km/h between the attempt and the entry before and the one after it, where their clinics lie far enough apart.
 
-    An attempt of any outcome counts: the card was at the counter. Clinics without coordinates (0, 0) are passed over.
+    A declined attempt counts too: the card was at the counter. What a velocity counter stopped does not, nor do clinics
+    without coordinates (0, 0).
     """
     attempt = scene.attempt
     if not _placed(attempt):

@@ -1,7 +1,8 @@
 """The catalogue, the clinics' mappings, and the sheets they come in."""
 
 import io
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime, time
 
 import pytest
 import xlsxwriter
@@ -125,7 +126,7 @@ def test_supplies_by_quantity_by_line_and_summed() -> None:
     assert rules.supplies(lines, "XH01", BOOKS) == found
 
 
-def workbook(*rows: list[object]) -> bytes:
+def workbook(*rows: Sequence[object]) -> bytes:
     content = io.BytesIO()
     book = xlsxwriter.Workbook(content, {"in_memory": True})
     sheet = book.add_worksheet()
@@ -133,7 +134,7 @@ def workbook(*rows: list[object]) -> bytes:
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
             if isinstance(cell, date):
-                sheet.write_datetime(y, x, cell, day)
+                sheet.write_datetime(y, x, datetime.combine(cell, time.min), day)
             else:
                 sheet.write(y, x, cell)
     book.close()

@@ -150,6 +150,15 @@ def test_less_than_nothing_used_lifts_no_ceiling() -> None:
     assert found.aid == 600_000
 
 
+def test_less_than_nothing_in_the_years_base_moves_no_band() -> None:
+    then = {"day": date(1998, 3, 1), "visit_type": "inpatient", "prior": ()}
+    held = (rules.Entitlement("DIBAO", date(1997, 1, 1)),)
+    negative = {"shanghai_medical_aid.base_inpatient.1998": -1_000_000}
+    lines = (rules.Line("a", "ZZ0110", 4_000_000),)
+    found = rules.assess(claim(**then, lines=lines, entitlements=held, used=negative), BOOKS)
+    assert found.aid == 3_000_000 // 2 + 1_000_000 * 6 // 10
+
+
 def test_less_than_nothing_used_promises_no_more_than_the_ceiling() -> None:
     negative = {"shanghai_medical_aid.aid_outpatient.2026": -1_000_000}
     terms = rules.provisional_terms(DIBAO, DAY, BOOKS, negative)
@@ -183,6 +192,31 @@ def test_amounts_and_rates_as_text() -> None:
     for text in ("", "1e3", "１", "1,000", "-1", ".5", "5."):
         with pytest.raises(ValueError, match="not a plain decimal"):
             money.fen(text)
+
+
+def test_equal_remainders_go_to_the_earlier_lines() -> None:
+    assert money.largest_remainder(1, [1, 1, 1]) == [1, 0, 0]
+    assert money.largest_remainder(2, [1, 1, 1]) == [1, 1, 0]
+
+
+def test_a_deductible_is_charged_to_the_lines_of_the_base_only() -> None:
+    """The insurer's aid went to both lines; only the first one is part of what the scheme pays of."""
+    found = rules.assess(
+        rules.Situation(
+            day=date(2020, 8, 1),
+            visit_type="outpatient",
+            visit="V1",
+            clinic="",
+            lines=(rules.Line("a", "A1", 10_000), rules.Line("b", "C1", 10_000)),
+            prior=(rules.Prior("medical_aid", 15_000),),
+            entitlements=(rules.Entitlement("ONE", date(2020, 1, 1)),),
+            used={"alpha.year_deductible.2020": 20_000},
+        ),
+        reading.books("mechanisms"),
+    )
+    assert [(move.accumulator, move.lines) for move in found.movements] == [
+        ("alpha.visit_deductible.visit.V1", (5_000, 0))
+    ]
 
 
 def test_split_of_quarters_gives_out_no_more_than_there_is() -> None:

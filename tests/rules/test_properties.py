@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import rules
 from rules import money
-from rules.assess import CASH
+from rules.day_books import CASH
 from rules.recompute import RecomputeError, recompute
 from tests.rules import reading
 

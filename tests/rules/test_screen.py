@@ -1,58 +1,11 @@
-"""The velocity counters: what is counted, where windows end, and what becomes of hits."""
-
-import random
-from datetime import UTC, datetime
-from typing import Any
+"""The velocity counters: what each of them counts."""
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import rules
 from rules.measures.travel import haversine
-from tests.rules import reading
-
-BOOKS = reading.books("shipped")
-AT = int(datetime(2026, 5, 20, 2, 0, tzinfo=UTC).timestamp())
-"""10:00 in Shanghai."""
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
-def entry(identity: str, ago: int = 0, **given: Any) -> rules.Activity:
-    """An approved claim `ago` seconds before the attempt, unlike all others unless told."""
-    usual: dict[str, Any] = {
-        "kind": "claim",
-        "at": AT - ago,
-        "decision": "approved",
-        "card": "card",
-        "clinic": "XH01",
-        "terminal": "T1",
-        "total": 10_000 + 700 * sum(identity.encode()),
-        "aid": 5_000,
-        "items": f"items of {identity}",
-    }
-    return rules.Activity(id=identity, **(usual | given))
-
-
-ATTEMPT = entry("attempt")
-
-
-def look(*activity: rules.Activity, attempt: rules.Activity = ATTEMPT, **given: Any) -> rules.Screening:
-    return rules.screen(activity, attempt, BOOKS, **given)
-
-
-def value(found: rules.Screening, counter: str, window: str) -> int:
-    return {(key, name): number for key, name, number in found.values}.get((counter, window), 0)
-
-
-def hit(found: rules.Screening, counter: str) -> rules.Hit | None:
-    return next((each for each in found.hits if each.counter == counter), None)
-
-
-def action(found: rules.Screening, counter: str) -> str:
-    each = hit(found, counter)
-    return each.action if each else "allow"
+from tests.rules.activities import AT, ATTEMPT, DAY, HOUR, MINUTE, SUZHOU, XUHUI, action, entry, fill, hit, look, value
 
 
 def test_a_lone_claim_is_allowed_and_its_values_are_told() -> None:
@@ -169,10 +122,6 @@ def test_c04_distinct_clinics() -> None:
     assert value(look(*four, entry("again", 3 * HOUR, clinic="XH10")), "C04", "12h") == 5
 
 
-XUHUI, SUZHOU = {"lat": 31.19, "lon": 121.44}, {"lat": 31.30, "lon": 120.59}
-"""About 82 km apart."""
-
-
 @pytest.mark.parametrize(
     ("ago", "expected"),
     [(15 * MINUTE, "challenge"), (30 * MINUTE, "flag"), (HOUR, "allow"), (-15 * MINUTE, "challenge")],
@@ -215,10 +164,6 @@ def test_c06_aid_amount() -> None:
     assert action(look(entry("a", HOUR, aid=195_000)), "C06") == "flag"
     assert action(look(entry("a", 20 * DAY, aid=795_000)), "C06") == "flag"
     assert action(look(entry("a", HOUR, aid=4_995_000)), "C06") == "challenge"
-
-
-def fill(identity: str, days_ago: int, days: int, **given: Any) -> rules.Activity:
-    return entry(identity, days_ago * DAY, supplies=(rules.Supply("metformin", days),), **given)
 
 
 @pytest.mark.parametrize(
@@ -319,106 +264,3 @@ def test_an_identity_check_answers_a_challenge_and_no_refusal() -> None:
     assert (checked.action, action(checked, "C01")) == ("flag", "flag")
     repeat = entry("a", MINUTE, items=ATTEMPT.items, total=ATTEMPT.total)
     assert look(repeat, identity_checked=True).action == "refuse"
-
-
-def test_a_claim_that_arrives_late_is_judged_among_the_entries_around_it() -> None:
-    """It happened before three claims that were decided without it: with it, there were four in ten minutes."""
-    later = [entry(f"e{index}", -2 * MINUTE * (index + 1)) for index in range(3)]
-    found = look(*later)
-    assert value(found, "C01", "10min") == 4
-    assert action(found, "C01") == "flag"
-    both = look(entry("before", 9 * MINUTE), *later)
-    assert value(both, "C01", "10min") == 4, "no window of ten minutes holds all five"
-    assert value(look(entry("far", -10 * MINUTE)), "C01", "10min") == 1, "its window begins with the attempt, excluded"
-
-
-def test_a_late_fill_is_seen_by_the_fills_after_it() -> None:
-    attempt = msgspec.structs.replace(ATTEMPT, supplies=(rules.Supply("metformin", 30),))
-    assert value(look(fill("later", -10, 40), attempt=attempt), "C07", "90d") == 20 + 40
-
-
-def test_one_alert_per_counter_subject_and_snooze() -> None:
-    busy = [entry(f"e{index}", 30 * index + 30) for index in range(3)]
-    one = hit(look(*busy), "C01")
-    other = hit(look(*busy, attempt=msgspec.structs.replace(ATTEMPT, at=AT + 59)), "C01")
-    assert one is not None
-    assert other is not None
-    assert one.since == other.since == AT
-    keys = [
-        (each.counter, each.subject) for each in look(*busy, *(entry(f"f{index}", HOUR) for index in range(9))).hits
-    ]
-    assert len(keys) == len(set(keys))
-
-
-def test_a_counter_per_card_sees_the_reversals_of_that_card() -> None:
-    """Reversals are made without a card."""
-    files = rules.read_folder(rules.SHIPPED)
-    text = files["counters/card.toml"].decode().replace('measure = "claims"', 'measure = "claims"\nper = "card"')
-    books = rules.load_rulebooks(files | {"counters/card.toml": text.encode()})
-    back = entry("r", MINUTE, kind="reversal", refers="a", card="")
-    other = entry("o", MINUTE, card="other")
-    assert value(rules.screen([entry("a", 2 * MINUTE), other], ATTEMPT, books), "C01", "10min") == 2
-    assert value(rules.screen([entry("a", 2 * MINUTE), other, back], ATTEMPT, books), "C01", "10min") == 1
-
-
-def test_the_attempt_itself_may_stand_in_the_activity() -> None:
-    assert look(ATTEMPT) == look()
-
-
-def test_horizon_is_the_longest_window() -> None:
-    assert rules.activity_horizon(BOOKS) == 90 * DAY
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[rules.Activity]:
-    found = []
-    for index in range(draw(st.integers(0, 10))):
-        kind = draw(st.sampled_from(["claim", "claim", "claim", "reversal", "replacement"]))
-        found.append(
-            entry(
-                f"h{index}",
-                draw(st.integers(-3, 40)) * draw(st.sampled_from([MINUTE, HOUR, DAY])),
-                kind=kind,
-                decision=draw(st.sampled_from(["approved", "approved", "declined", "challenged"])),
-                clinic=draw(st.sampled_from(["XH01", "XH02", "XH03"])),
-                refers=f"h{draw(st.integers(0, 10))}" if kind != "claim" else "",
-                items=draw(st.sampled_from([ATTEMPT.items, "other"])),
-                total=ATTEMPT.total,
-                aid=draw(st.integers(0, 10**6)),
-                whole=draw(st.booleans()),
-                supplies=(rules.Supply("metformin", draw(st.integers(1, 60))),),
-            )
-        )
-    return found
-
-
-@settings(max_examples=150)
-@given(histories(), st.randoms(use_true_random=False))
-def test_values_agree_with_counting_by_hand_in_any_order(history: list[rules.Activity], chance: random.Random) -> None:
-    attempt = msgspec.structs.replace(ATTEMPT, supplies=(rules.Supply("metformin", 5),))
-    found = look(*history, attempt=attempt)
-    shuffled = list(history)
-    chance.shuffle(shuffled)
-    assert look(*shuffled, attempt=attempt).values == found.values
-    back = {
-        each.refers
-        for each in history
-        if each.kind != "claim" and each.whole and each.decision == "approved" and each.refers
-    }
-    standing = [
-        each for each in history if each.kind != "reversal" and each.decision == "approved" and each.id not in back
-    ]
-    for window, seconds in (("10min", 10 * MINUTE), ("1h", HOUR), ("24h", DAY), ("30d", 30 * DAY)):
-        ends = [AT, *(each.at for each in standing if AT < each.at < AT + seconds)]
-        counts = [sum(end - seconds < each.at <= end for each in standing) for end in ends]
-        assert value(found, "C01", window) == 1 + max(counts)
-    ends = [AT, *(each.at for each in standing if AT < each.at < AT + DAY)]
-    sums = []
-    for end in ends:
-        inside = [each for each in standing if end - DAY < each.at <= end]
-        partly = sum(
-            each.aid for each in history if each.kind == "reversal" and not each.whole
-            and each.decision == "approved" and each.refers in {claim.id for claim in inside}
-        )  # fmt: skip
-        sums.append(sum(each.aid for each in inside) - partly)
-    assert value(found, "C06", "24h") == max(0, attempt.aid + max(0, *sums, 0))

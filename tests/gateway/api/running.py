@@ -26,8 +26,8 @@ from rules import shipped
 from tests.books import KEY, Desk
 from tests.gateway.api.problems import the_problem
 
-CLINICS = {"T1": "C1", "T2": "C1", "T3": "C2", "GONE": "C1", "S1": "SC1", "S2": "SC2"}
-"""Terminal -> clinic. S1 and S2 are of the sandbox; GONE was revoked."""
+CLINICS = {"T1": "C1", "T2": "C1", "T3": "C2", "GONE": "C1", "LOST": "C9", "S1": "SC1", "S2": "SC2"}
+"""Terminal -> clinic. S1 and S2 are of the sandbox; GONE was revoked; nobody knows the clinic of LOST."""
 UNLIMITED = Limits(per_second=1e6, burst=1_000_000)
 Body = Mapping[str, Any] | bytes | None
 
@@ -139,17 +139,23 @@ class Running:
 @asynccontextmanager
 async def running(server: Server, config: Config | None = None) -> AsyncIterator[Running]:
     """Serves one database on a free port of the loopback until the block ends."""
+    await _set_up(server)
     app = create_app(config or configured(), server.dsn(), KEY)
     runner = Runner(app, access_log=None, handler_cancellation=False, shutdown_timeout=1)
     await runner.setup()
     try:
-        await app[BOOKS].activate(shipped(), by="tests")
-        for id_, clinic in CLINICS.items():
-            await app[BOOKS].directory.register_clinic(clinic, clinic, "310104003")
-            await app[BOOKS].directory.register_terminal(id_, clinic)
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session:
             yield Running(f"http://127.0.0.1:{runner.addresses[0][1]}", app, session)
     finally:
         await runner.cleanup()
+
+
+async def _set_up(server: Server) -> None:
+    books = await Books.open(server.dsn(), "aidgate", KEY)
+    await books.activate(shipped(), by="tests")
+    for id_, clinic in CLINICS.items():
+        if id_ != "LOST":
+            await books.directory.register_clinic(clinic, clinic, "310104003")
+    await books.close()

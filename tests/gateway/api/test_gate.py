@@ -27,6 +27,11 @@ async def test_revoked_terminal(gateway: Running) -> None:
     (await gateway.terminal("GONE").get("/v1/offline-terms")).problem("TERMINAL_REVOKED")
 
 
+async def test_terminal_whose_clinic_nobody_knows(gateway: Running) -> None:
+    """Its claims could be posted, but there would be nobody to pay."""
+    (await gateway.terminal("LOST").get("/v1/offline-terms")).problem("TERMINAL_UNKNOWN")
+
+
 async def test_another_key(gateway: Running) -> None:
     impostor = gateway.terminal("T1", Ed25519PrivateKey.generate())
     said = (await impostor.get("/v1/offline-terms")).problem("SIGNATURE_REFUSED")
