@@ -19,7 +19,7 @@ from gateway.domain.refusal import Refusal
 from gateway.rulebooks import Shelf
 from gateway.store.line import Connection
 from gateway.store.rounds import Decided, Posted, Question, Rounds, Unreadable
-from rules import Rulebooks
+from rules import Rulebooks, SituationError
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,10 @@ def decide_all(
                 item.done(Quoted(fact, assess_claim(operation, operation.content, fact, rulebooks)))
                 continue
             answer = tools.decide(operation, fact, rulebooks)
+        except SituationError as error:
+            log.warning("operation %s cannot be assessed: %s", operation.id, error)
+            item.refuse(Refusal.IMPOSSIBLE)
+            continue
         except Exception:
             log.exception("operation %s could not be decided", operation.id)
             item.refuse(Refusal.FAULT)

@@ -225,7 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one short round in a smaller town: about a minute")
     parser.add_argument("--home", type=Path, default=HOME, help="where the installation under test lives")
     chosen = parser.parse_args(arguments)
-    return asyncio.run(measure(House(chosen.home), QUICK if chosen.quick else FULL))
+    with House(chosen.home) as house:
+        return asyncio.run(measure(house, QUICK if chosen.quick else FULL))
 
 
 if __name__ == "__main__":

@@ -111,11 +111,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=SLICE, help="claims of a slice")
     parser.add_argument("--claims", type=int, default=0, help="send this many and report the gateway's memory instead")
     chosen = parser.parse_args(arguments)
-    house = House(chosen.home)
-    if chosen.claims:
-        return asyncio.run(memory(house, chosen.residents, chosen.claims))
-    sizes = (chosen.small, chosen.large)
-    return asyncio.run(compare(house, chosen.residents, sizes, chosen.rounds, chosen.requests))
+    with House(chosen.home) as house:
+        if chosen.claims:
+            return asyncio.run(memory(house, chosen.residents, chosen.claims))
+        sizes = (chosen.small, chosen.large)
+        return asyncio.run(compare(house, chosen.residents, sizes, chosen.rounds, chosen.requests))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--held", type=float, default=HELD_S, help="seconds for which one account is held")
     chosen = parser.parse_args(arguments)
     size = Size(chosen.residents, 5 * chosen.residents)
-    return asyncio.run(measure(House(chosen.home), size, chosen.requests, chosen.held))
+    with House(chosen.home) as house:
+        return asyncio.run(measure(house, size, chosen.requests, chosen.held))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.installation import Installation
 from gateway.selfcheck import selfcheck, wrong
 from gateway.store.database import Database
-from gateway.store.embedded import Server, ensure_running
+from gateway.store.embedded import Server, ensure_running, stop
 from gateway.store.line import Connection, connect
 from gateway.store.migrate import migrations
 from gateway.store.postgres_binaries import find_all
@@ -39,6 +40,13 @@ class House:
         self.home = home
         (home / "aidgate.toml").write_text(_configuration(), encoding="utf-8")
         self.server: Server = ensure_running(home / "postgresql", settings=SETTINGS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops the server; its databases stay for the next run."""
+        stop(self.home / "postgresql")
 
     def dsn(self, database: str) -> str:
         """Of one of its databases, as superuser."""

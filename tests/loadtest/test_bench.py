@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.store.embedded import stop
 from loadtest import bench, growth, hot, systems
 from loadtest.bench import Plan
 from loadtest.house import House
@@ -19,9 +18,8 @@ TINY = Plan(SIZE, (1, 4, 8), 1, 0.1, 0.1, 1, 1, 64, 50, (2,))
 
 @pytest.fixture(scope="module")
 async def house() -> AsyncIterator[House]:
-    with new_home() as home:
-        yield House(home)
-        stop(home / "postgresql")
+    with new_home() as home, House(home) as house:
+        yield house
 
 
 @pytest.fixture

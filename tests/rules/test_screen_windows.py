@@ -149,3 +149,23 @@ def test_of_two_windows_with_the_same_action_the_first_of_the_book_is_told() -> 
     told = hit(found, "C01")
     assert told is not None
     assert (told.window, told.value) == ("10min", 4)
+
+
+def counters_with(old: str, new: str) -> rules.Rulebooks:
+    files = rules.read_folder(rules.SHIPPED)
+    text = files["counters/card.toml"].decode()
+    assert old in text
+    return rules.load_rulebooks(files | {"counters/card.toml": text.replace(old, new).encode()})
+
+
+def test_a_band_that_allows_is_no_hit() -> None:
+    found = rules.screen([entry("a", MINUTE), entry("b", MINUTE)], ATTEMPT, counters_with('"flag"', '"allow"'))
+    assert (found.action, found.hits) == ("allow", ())
+    assert value(found, "C01", "10min") == 3
+
+
+def test_a_counter_begins_at_midnight_in_shanghai() -> None:
+    books = counters_with("starts = 1997-01-01", "starts = 2026-05-20")
+    midnight = AT - 10 * HOUR
+    assert rules.screen([], msgspec.structs.replace(ATTEMPT, at=midnight - 1), books).values == ()
+    assert value(rules.screen([], msgspec.structs.replace(ATTEMPT, at=midnight), books), "C01", "10min") == 1

@@ -41,8 +41,11 @@ SELECT u.n::int
            SELECT v.trace FROM activity AS v
             WHERE v.account_id = u.account_id AND v.event_at >= u.since ORDER BY v.event_at, v.operation_id) END AS traces
      , CASE WHEN u.since IS NOT NULL THEN (
-           SELECT v.trace FROM activity AS v
-            WHERE v.account_id = u.account_id AND v.event_at < u.since ORDER BY v.event_at DESC LIMIT 1) END AS trace_before
+           -- The last time the holder was there: taking back is no presence, nor is what a counter stopped.
+           SELECT v.trace FROM activity AS v JOIN operation AS x ON x.operation_id = v.operation_id
+            WHERE v.account_id = u.account_id AND v.event_at < u.since
+              AND x.kind <> 'reversal' AND x.reason NOT IN ('COUNTER_REFUSED', 'CHECK_IDENTITY')
+            ORDER BY v.event_at DESC LIMIT 1) END AS trace_before
      , s.clinics AS stay_clinics, s.stays, s.admitted, s.discharged
      , CASE WHEN u.settlements <> '' THEN ARRAY(
            SELECT p.operation_id
