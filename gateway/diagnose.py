@@ -211,7 +211,7 @@ async def _partitions(_: _Patient, connection: Connection) -> Check:
     last = await connection.fetchval(_SQL["last_partition"].sql)
     if last is None:
         return Check("partitions", "bad", "there are none", "Run `aidgate migrate`.")
-    ends = _end_of_quarter(last)
+    ends = _end_of_half(last)
     if ends < datetime.now(UTC).date() + AHEAD:
         return Check(
             "partitions", "bad", f"made until {ends}", "Run `aidgate migrate`, or restart a gateway: both make them."
@@ -266,7 +266,7 @@ def _port(config: Config) -> Check:
     return Check("port", "ok", f"{host}:{port} is free")
 
 
-def _end_of_quarter(partition: str) -> date:
-    """operation_2027q1 -> 2027-04-01, the first day after it."""
-    year, quarter = map(int, partition.rpartition("_")[2].split("q"))
-    return date(year + quarter // 4, quarter % 4 * 3 + 1, 1)
+def _end_of_half(partition: str) -> date:
+    """operation_2027h1 -> 2027-07-01, the first day after it."""
+    year, half = map(int, partition.rpartition("_")[2].split("h"))
+    return date(year, 7, 1) if half == 1 else date(year + 1, 1, 1)

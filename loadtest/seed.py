@@ -66,8 +66,8 @@ INSERT INTO prior_settlement (operation_id, account_id, payer, settlement, stand
 SELECT n.operation_id, n.account_id, s.payer, left(s.settlement, 1) || n.number, true
   FROM past AS n, prior_settlement AS s JOIN pattern AS p ON p.operation_id = s.operation_id;
 
-INSERT INTO activity (account_id, event_at, operation_id, trace)
-SELECT account_id, event_at, operation_id, trace FROM past;
+INSERT INTO activity (account_id, event_at, operation_id, is_presence, trace)
+SELECT account_id, event_at, operation_id, true, trace FROM past;
 """
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.domain.claim import Card
+from gateway.store.card_lookups import CardLookups
 from gateway.store.line import Connection, Pool
 from gateway.store.statements import load
 from gateway.trust.blind import BlindIndex
@@ -39,6 +40,7 @@ class Directory:
         self._blind = blind
         self._sealer = sealer
         self._cards: OrderedDict[bytes, int] = OrderedDict()
+        self._lookups = CardLookups(pool)
 
     def card_key(self, card: Card) -> bytes:
         """What a card is known by inside."""
@@ -56,7 +58,7 @@ class Directory:
         key = self.card_key(card)
         account = self._cards.get(key)
         if account is None:
-            row = await self._row("account_of_card", card_key=key)
+            row = await self._lookups.find(key)
             if row is None:
                 return await self._value(
                     "open_stub", card_key=key, kind=card.kind, sealed=self._seal_card(card, key)

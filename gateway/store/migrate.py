@@ -153,7 +153,7 @@ async def _apply(connection: asyncpg.Connection, schema: str, migration: Migrati
 
 
 async def _make_partitions(connection: asyncpg.Connection, schema: str) -> None:
-    """Quarters from the retention horizon to half a year ahead; every start and the daily upkeep call this."""
+    """Half years from the retention horizon to half a year ahead; every start and the daily upkeep call this."""
     today = datetime.now(UTC).date()
     await connection.execute(f"SET ROLE aidgate_owner; SET search_path TO {schema}; SET timezone TO 'UTC'")
     try:

@@ -23,8 +23,8 @@ from gateway.trust.sealing import Sealer, Unsealable
 from rules import Activity, Entitlement
 
 _ROUND = load("round")
-_FACTS, _POST, _LOCK, _LOCK_FREE, _OPEN = (
-    _ROUND[name] for name in ("facts", "post", "lock_accounts", "lock_free_accounts", "open_ledgers")
+_FACTS, _REFERENCES, _POST, _LOCK, _LOCK_FREE, _OPEN = (
+    _ROUND[name] for name in ("facts", "references", "post", "lock_accounts", "lock_free_accounts", "open_ledgers")
 )
 _activity = msgspec.msgpack.Decoder(Activity)
 _trace = msgspec.msgpack.Encoder()
@@ -88,7 +88,6 @@ class Rounds:
             card_key=[operation.card_key for operation in operations],
             terminal=[operation.author.terminal for operation in operations],
             clinic=[operation.author.clinic for operation in operations],
-            refers=[operation.refers for operation in operations],
             accumulators=["\n".join(question.accumulators) for question in questions],
             since=[question.since for question in questions],
             payers=["\n".join(payer for payer, _ in question.settlements) for question in questions],
@@ -97,7 +96,22 @@ class Rounds:
         rows = await connection.fetch(_FACTS.sql, *arguments)
         by_place = {row["n"]: row for row in rows}
         digest = rows[0]["digest"] or "" if rows else ""
-        return digest, [self._facts_or_why(question, by_place.get(n)) for n, question in enumerate(questions, 1)]
+        references = await self._references(connection, operations)
+        return digest, [
+            self._facts_or_why(question, by_place.get(n), references.get(n)) for n, question in enumerate(questions, 1)
+        ]
+
+    async def _references(self, connection: Connection, operations: Sequence[Operation]) -> dict[int, asyncpg.Record]:
+        """What operations of the round refer to, by their place from 1. Few do, and a round of none asks nothing."""
+        refer = [(n, operation) for n, operation in enumerate(operations, 1) if operation.refers is not None]
+        if not refer:
+            return {}
+        arguments = _REFERENCES.bind(
+            n=[n for n, _ in refer],
+            account_id=[operation.account for _, operation in refer],
+            refers=[operation.refers for _, operation in refer],
+        )
+        return {row["n"]: row for row in await connection.fetch(_REFERENCES.sql, *arguments)}
 
     async def post(self, connection: Connection, decided: Sequence[Decided]) -> Posted:
         """Posts what is still true in one call that commits by itself. Raises what PostgreSQL raises."""
@@ -128,15 +142,17 @@ class Rounds:
             return Record(b"", PlainOutcome())
         return unpack(self._sealer.open(sealed, table="operation", column="record", row=operation.bytes))
 
-    def _facts_or_why(self, question: Question, row: asyncpg.Record | None) -> Facts | Unreadable:
+    def _facts_or_why(
+        self, question: Question, row: asyncpg.Record | None, reference: asyncpg.Record | None
+    ) -> Facts | Unreadable:
         if row is None:
             return Unreadable(f"account {question.operation.account} is not there")
         try:
-            return self._facts(question, row)
+            return self._facts(question, row, reference)
         except (Unsealable, msgspec.MsgspecError, KeyError) as error:
             return Unreadable(f"{type(error).__name__}: {error}")
 
-    def _facts(self, question: Question, row: asyncpg.Record) -> Facts:
+    def _facts(self, question: Question, row: asyncpg.Record, reference: asyncpg.Record | None) -> Facts:
         operation = question.operation
         used = row["used"]
         traces = row["traces"]
@@ -156,9 +172,9 @@ class Rounds:
             lat=row["lat"] or 0.0,
             lon=row["lon"] or 0.0,
             stored=None if row["stored_account"] is None else self._stored(operation.id, row),
-            referred=None if row["referred_account"] is None else self._referred(operation, row),
-            back=self._back(operation, row),
-            followed_by=tuple(row["followed_by"] or ()),
+            referred=self._referred(operation, reference) if reference else None,
+            back=self._back(reference) if reference else (),
+            followed_by=tuple(reference["followed_by"]) if reference else (),
             entitlements=()
             if categories is None
             else tuple(
@@ -210,7 +226,7 @@ class Rounds:
             record=self.open_record(row["referred_record"], operation.refers),
         )
 
-    def _back(self, operation: Operation, row: asyncpg.Record) -> tuple[Record, ...]:
+    def _back(self, row: asyncpg.Record) -> tuple[Record, ...]:
         if not row["back_records"]:
             return ()
         pairs = zip(row["back_ids"], row["back_records"], strict=True)

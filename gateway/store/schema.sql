@@ -114,7 +114,8 @@ CREATE TABLE terminal (
 
 
 -- Everything that moved an account, with what was decided. Append-only. The id is a UUIDv7 made by the author before it is
--- sent: one id, one operation, whatever card it is sent with again. Cut by the id's time, a quarter a partition.
+-- sent: one id, one operation, whatever card it is sent with again. Cut by the id's time, half a year a
+-- partition: each is opened by every statement that looks an id up.
 CREATE TABLE operation (
     operation_id  uuid            NOT NULL
   , account_id    bigint          NOT NULL
@@ -195,6 +196,7 @@ CREATE TABLE activity (
     account_id    bigint       NOT NULL
   , event_at      timestamptz  NOT NULL
   , operation_id  uuid         NOT NULL
+  , is_presence   boolean      NOT NULL   -- was the holder there?
   , trace         bytea        NOT NULL   -- rules.Activity, packed; names nobody
   , CONSTRAINT activity_pkey PRIMARY KEY (account_id, event_at, operation_id)
 );
@@ -315,24 +317,26 @@ CREATE FUNCTION uuid_floor(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTAB
     SELECT (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
 $$;
 
--- Makes the quarter partitions from a day to a day where they are missing. Called at set-up and by every start.
+-- Makes the half-year partitions from a day to a day where they are missing. Called at set-up and by every start.
 CREATE FUNCTION make_partitions(since date, until date) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
-    quarter date := date_trunc('quarter', since)::date;
+    half date := make_date(extract(year FROM since)::int, CASE WHEN extract(month FROM since) < 7 THEN 1 ELSE 7 END, 1);
+    suffix text;
     name text;
     made int := 0;
 BEGIN
-    WHILE quarter <= until LOOP
+    WHILE half <= until LOOP
+        suffix := to_char(half, 'YYYY') || CASE WHEN extract(month FROM half) = 1 THEN 'h1' ELSE 'h2' END;
         FOREACH name IN ARRAY ARRAY['operation', 'posting'] LOOP
-            IF to_regclass(format('%s_%s', name, to_char(quarter, 'YYYY"q"Q'))) IS NULL THEN
+            IF to_regclass(name || '_' || suffix) IS NULL THEN
                 -- Rows stay whole up to a page: a record is read as often as it is written, and is sealed, so does not compress.
                 EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L) WITH (toast_tuple_target = 8160)'
-                             , name || '_' || to_char(quarter, 'YYYY"q"Q'), name
-                             , uuid_floor(quarter::timestamptz), uuid_floor((quarter + interval '3 months')::timestamptz));
+                             , name || '_' || suffix, name
+                             , uuid_floor(half::timestamptz), uuid_floor((half + interval '6 months')::timestamptz));
                 made := made + 1;
             END IF;
         END LOOP;
-        quarter := (quarter + interval '3 months')::date;
+        half := (half + interval '6 months')::date;
     END LOOP;
     RETURN made;
 END
@@ -441,10 +445,12 @@ BEGIN
          WHERE m.n = ANY (posted);
     END IF;
 
-    INSERT INTO activity (account_id, event_at, operation_id, trace)
-    SELECT u.account_id, u.event_at, u.operation_id, u.trace
-      FROM unnest(p_account, p_event_at, p_operation, p_trace) WITH ORDINALITY
-           AS u (account_id, event_at, operation_id, trace, n)
+    -- Taking back is no presence of the holder, nor is what a counter stopped.
+    INSERT INTO activity (account_id, event_at, operation_id, is_presence, trace)
+    SELECT u.account_id, u.event_at, u.operation_id
+         , u.kind <> 'reversal' AND u.reason NOT IN ('COUNTER_REFUSED', 'CHECK_IDENTITY'), u.trace
+      FROM unnest(p_account, p_event_at, p_operation, p_kind, p_reason, p_trace) WITH ORDINALITY
+           AS u (account_id, event_at, operation_id, kind, reason, trace, n)
      WHERE u.n = ANY (posted) AND u.trace IS NOT NULL;
 
     IF cardinality(p_alert_of) > 0 THEN

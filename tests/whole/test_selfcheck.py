@@ -64,7 +64,7 @@ MORE = {
     "a number used twice": ("versions_are_contiguous", "UPDATE operation SET version = 2 WHERE version = 3"),
     "a trace of nothing": (
         "activity_is_complete",
-        "INSERT INTO activity SELECT account_id, now(), '{tombstone}', trace FROM activity LIMIT 1",
+        "INSERT INTO activity SELECT account_id, now(), '{tombstone}', true, trace FROM activity LIMIT 1",
     ),
     "a day ahead of the clock": (
         "business_days_follow_the_clock",

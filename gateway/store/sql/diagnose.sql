@@ -7,7 +7,7 @@ SELECT current_setting('server_version');
 SELECT max(number) FROM migration;
 
 -- :name last_partition
--- Named after its quarter: operation_2027q1.
+-- Named after its half year: operation_2027h1.
 SELECT max(c.relname) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
  WHERE i.inhparent = to_regclass('operation');
 

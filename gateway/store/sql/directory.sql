@@ -3,6 +3,9 @@
 -- :name account_of_card
 SELECT account_id, subject FROM card JOIN account USING (account_id) WHERE card_key = :card_key::bytea;
 
+-- :name accounts_of_cards
+SELECT card_key, account_id, subject FROM card JOIN account USING (account_id) WHERE card_key = ANY (:card_keys::bytea[]);
+
 -- :name open_stub
 -- An unknown card gets an account, so that the no it is given is kept like any answer. Two at once get the same one.
 SELECT open_stub_v1(:card_key::bytea, :kind::text, :sealed::bytea);

@@ -21,15 +21,6 @@ SELECT u.n::int
      , o.verdict::text AS stored_verdict, o.reason AS stored_reason, o.terminal AS stored_terminal, o.clinic AS stored_clinic
      , o.version AS stored_version, o.posted_at AS stored_posted_at, o.business_day AS stored_business_day
      , o.refers AS stored_refers, o.record AS stored_record
-     , r.account_id AS referred_account, r.kind::text AS referred_kind, r.verdict::text AS referred_verdict
-     , r.reason AS referred_reason, r.clinic AS referred_clinic, r.business_day AS referred_business_day
-     , r.record AS referred_record
-     , b.back_ids, b.back_records
-     , CASE WHEN u.refers IS NOT NULL THEN ARRAY(
-           SELECT x.operation_id FROM operation AS x
-            WHERE x.refers = u.refers AND x.account_id = u.account_id AND x.reason <> 'SUPERSEDES_NOTHING'
-              AND (x.kind = 'claim' OR x.kind = 'replacement' AND x.verdict = 'approved')) END
-       AS followed_by
      , e.categories, e.starts, e.ends, e.districts, e.entitlement_ids
      , CASE WHEN u.accumulators <> '' THEN ARRAY(
            SELECT (SELECT m.used_after FROM movement AS m
@@ -41,10 +32,9 @@ SELECT u.n::int
            SELECT v.trace FROM activity AS v
             WHERE v.account_id = u.account_id AND v.event_at >= u.since ORDER BY v.event_at, v.operation_id) END AS traces
      , CASE WHEN u.since IS NOT NULL THEN (
-           -- The last time the holder was there: taking back is no presence, nor is what a counter stopped.
-           SELECT v.trace FROM activity AS v JOIN operation AS x ON x.operation_id = v.operation_id
-            WHERE v.account_id = u.account_id AND v.event_at < u.since
-              AND x.kind <> 'reversal' AND x.reason NOT IN ('COUNTER_REFUSED', 'CHECK_IDENTITY')
+           -- The last time the holder was there.
+           SELECT v.trace FROM activity AS v
+            WHERE v.account_id = u.account_id AND v.event_at < u.since AND v.is_presence
             ORDER BY v.event_at DESC LIMIT 1) END AS trace_before
      , s.clinics AS stay_clinics, s.stays, s.admitted, s.discharged
      , CASE WHEN u.settlements <> '' THEN ARRAY(
@@ -53,8 +43,8 @@ SELECT u.n::int
              JOIN prior_settlement AS p ON p.payer = w.payer AND p.settlement = w.settlement AND p.standing) END
        AS settlement_holders
   FROM unnest(:account_id::bigint[], :operation_id::uuid[], :card_key::bytea[], :terminal::text[], :clinic::text[]
-            , :refers::uuid[], :accumulators::text[], :since::timestamptz[], :payers::text[], :settlements::text[])
-       WITH ORDINALITY AS u (account_id, operation_id, card_key, terminal, clinic, refers, accumulators, since, payers
+            , :accumulators::text[], :since::timestamptz[], :payers::text[], :settlements::text[])
+       WITH ORDINALITY AS u (account_id, operation_id, card_key, terminal, clinic, accumulators, since, payers
             , settlements, n)
   JOIN account AS a ON a.account_id = u.account_id
   LEFT JOIN card AS k ON k.card_key = u.card_key
@@ -63,11 +53,6 @@ SELECT u.n::int
   LEFT JOIN clinic AS c ON c.clinic = u.clinic
   LEFT JOIN account AS ca ON ca.account_id = c.account_id
   LEFT JOIN operation AS o ON o.operation_id = u.operation_id
-  LEFT JOIN operation AS r ON r.operation_id = u.refers
-  LEFT JOIN LATERAL (
-       SELECT array_agg(x.operation_id) AS back_ids, array_agg(x.record) AS back_records
-         FROM operation AS x
-        WHERE x.refers = u.refers AND x.verdict = 'approved' AND x.kind IN ('reversal', 'replacement')) AS b ON true
   LEFT JOIN LATERAL (
        SELECT array_agg(g.category) AS categories, array_agg(g.starts) AS starts, array_agg(g.ends) AS ends
             , array_agg(g.district) AS districts, array_agg(g.entitlement_id) AS entitlement_ids
@@ -76,6 +61,25 @@ SELECT u.n::int
        SELECT array_agg(g.clinic) AS clinics, array_agg(g.stay) AS stays, array_agg(g.admitted) AS admitted
             , array_agg(g.discharged) AS discharged
          FROM stay AS g WHERE g.account_id = u.account_id) AS s ON true;
+
+-- :name references
+-- What operations take back, replace or supersede: one row per operation that refers to one. Read after the facts, never before
+-- them: what comes to an account in between moves its version, and the posting is refused.
+SELECT u.n::int
+     , r.account_id AS referred_account, r.kind::text AS referred_kind, r.verdict::text AS referred_verdict
+     , r.reason AS referred_reason, r.clinic AS referred_clinic, r.business_day AS referred_business_day
+     , r.record AS referred_record
+     , b.back_ids, b.back_records
+     , ARRAY(
+           SELECT x.operation_id FROM operation AS x
+            WHERE x.refers = u.refers AND x.account_id = u.account_id AND x.reason <> 'SUPERSEDES_NOTHING'
+              AND (x.kind = 'claim' OR x.kind = 'replacement' AND x.verdict = 'approved')) AS followed_by
+  FROM unnest(:n::int[], :account_id::bigint[], :refers::uuid[]) AS u (n, account_id, refers)
+  JOIN operation AS r ON r.operation_id = u.refers
+  LEFT JOIN LATERAL (
+       SELECT array_agg(x.operation_id) AS back_ids, array_agg(x.record) AS back_records
+         FROM operation AS x
+        WHERE x.refers = u.refers AND x.verdict = 'approved' AND x.kind IN ('reversal', 'replacement')) AS b ON true;
 
 -- :name post
 -- Posts what was decided; see post_round_v1 in the schema. One row: which operations were posted, when, in which business day.
