@@ -1,5 +1,6 @@
 """Builds the application: what is opened, in which order, and closed again."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
@@ -28,7 +29,10 @@ def create_app(
         app[BOOKS] = await Books.open(
             dsn, "aidgate", key, lanes=server.lanes, queue_limit=server.queue_limit, revive=revive
         )
+        remembering = asyncio.create_task(app[BOOKS].directory.remember_known_cards())
         yield
+        remembering.cancel()
+        await asyncio.gather(remembering, return_exceptions=True)
         await app[BOOKS].close()
 
     async def sandbox(app: web.Application) -> AsyncIterator[None]:

@@ -163,6 +163,25 @@ class PlainAnswer(Struct, frozen=True, omit_defaults=True):
 
 OperationAnswer = ClaimAnswer | ReversalAnswer | PlainAnswer
 
+
+class _Line(Struct, frozen=True):
+    id: str
+
+
+class _Prior(Struct, frozen=True):
+    payer: str
+    amount: int
+
+
+class _Claim(Struct, frozen=True):
+    """What an answer needs to know of a stored claim: far less to decode than all of it."""
+
+    total: int
+    lines: tuple[_Line, ...]
+    prior: tuple[_Prior, ...] = ()
+
+
+_claim_parts = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder(uuid_format="canonical")
 
 
@@ -241,7 +260,7 @@ def split_of(assessment: Assessment, quote: str, claim: Claim) -> Split:
 
 
 def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:
-    claim = msgspec.json.decode(stored.record.raw, type=Claim)
+    claim = _claim_parts.decode(stored.record.raw)
     line_ids = tuple(line.id for line in claim.lines)
     assessment = outcome.assessment
     split = payer_shares(assessment.shares, line_ids) if assessment else ()
@@ -278,7 +297,7 @@ def _claim_answer(stored: Stored, outcome: ClaimOutcome) -> ClaimAnswer:
     )
 
 
-def _without_aid(claim: Claim) -> tuple[PayerShare, ...]:
+def _without_aid(claim: _Claim) -> tuple[PayerShare, ...]:
     """Who pays when aid does not: the prior payers what they paid, the resident the rest."""
     prior = tuple(PayerShare(prior.payer, prior.amount) for prior in claim.prior)
     return (*prior, PayerShare("cash", claim.total - sum(share.amount for share in prior)))

@@ -20,6 +20,10 @@ CACHED_CARDS = 100_000
 """About 20 MB; a card seldom changes its account, so the cache needs no clearing."""
 
 
+CARDS_A_PAGE = 2000
+"""Few enough that reading a page is not felt by those who are served meanwhile."""
+
+
 class Unknown(LookupError):
     """Nothing is registered under that name; the message says what to do."""
 
@@ -67,6 +71,19 @@ class Directory:
             if row["subject"] != "stub":
                 self._remember(key, account)
         return account, key
+
+    async def remember_known_cards(self) -> None:
+        """Reads the registered cards, as many as are kept, page by page: so that a gateway that has just been started
+        need not ask for each."""
+        after = b""
+        while len(self._cards) < CACHED_CARDS:
+            statement = _SQL["known_cards"]
+            page = await self._pool.fetch(statement.sql, *statement.bind(after=after, most=CARDS_A_PAGE))
+            for row in page:
+                self._remember(row["card_key"], row["account_id"])
+            if len(page) < CARDS_A_PAGE:
+                return
+            after = page[-1]["card_key"]
 
     async def place_of_operation(self, operation: UUID) -> tuple[int, str] | None:
         """(account, clinic) of a stored operation."""

@@ -109,7 +109,7 @@ class Model:
         card = getattr(content, "card", None)
         card_key = self._directory.card_key(card) if card else getattr(content, "card_key", b"")
         diagnosis = content.visit.diagnosis if isinstance(content, Claim) else ""
-        if fingerprint(one.kind, author, row["refers"], content) != row["fingerprint"]:
+        if fingerprint(one.kind, author, row["refers"], content, one.stay) != row["fingerprint"]:
             raise Mismatch(f"{row['operation_id']}: the fingerprint is not that of the stored content")
         return Operation(
             id=row["operation_id"],

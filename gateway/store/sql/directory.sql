@@ -6,6 +6,11 @@ SELECT account_id, subject FROM card JOIN account USING (account_id) WHERE card_
 -- :name accounts_of_cards
 SELECT card_key, account_id, subject FROM card JOIN account USING (account_id) WHERE card_key = ANY (:card_keys::bytea[]);
 
+-- :name known_cards
+-- A page of the registered cards, in the order of their keys.
+SELECT card_key, account_id FROM card JOIN account USING (account_id)
+ WHERE card_key > :after::bytea AND subject = 'resident' ORDER BY card_key LIMIT :most::int;
+
 -- :name open_stub
 -- An unknown card gets an account, so that the no it is given is kept like any answer. Two at once get the same one.
 SELECT open_stub_v1(:card_key::bytea, :kind::text, :sealed::bytea);
