@@ -28,7 +28,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str = ""
     """How terminals write the gateway's address (`https://aid.example`); empty = http and the Host header. Signed
     requests name it, so behind a proxy it must be set."""
-    lanes: int = 1
+    lanes: int = 2
+    """Rounds under way at a time: while one waits for PostgreSQL, the other decides. Four were slower than two."""
     queue_limit: int = 2000
     """Operations waiting before new ones are shed with 503."""
     body_bytes: int = 262_144

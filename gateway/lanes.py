@@ -74,6 +74,11 @@ class Lanes:
         return self._tools.rounds
 
     @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._lanes)
+
+    @property
     def full(self) -> bool:
         """Is there more waiting than can be served in good time? Asked before a signature is looked at."""
         return self.waiting >= self._queue_limit

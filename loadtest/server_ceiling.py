@@ -83,7 +83,7 @@ async def keep_nothing(app: web.Application) -> None:
     books = app[BOOKS]
     await books.lanes.close()
     with patch.object(lanes, "Rounds", lambda sealer: NoStore(sealer, books.shelf)):
-        books.lanes = Lanes(books.database, books.sealer, books.shelf)
+        books.lanes = Lanes(books.database, books.sealer, books.shelf, count=books.lanes.count)
     books.directory = NoDirectory(books.pool, BlindIndex(app[MASTER_KEY].blind_key()), books.sealer)
 
 
