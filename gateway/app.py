@@ -17,9 +17,9 @@ from gateway.trust.keyfile import MasterKey
 
 
 def create_app(
-    config: Config, dsn: str, key: MasterKey, *, revive: Callable[[], object] | None = None
+    config: Config, dsn: str, key: MasterKey, *, revive: Callable[[], object] | None = None, instance: str = "0"
 ) -> web.Application:
-    """The gateway's application. Nothing is opened before it starts."""
+    """The application; nothing is opened before it starts. PostgreSQL knows its connections by the instance."""
     app = web.Application(middlewares=[problems], client_max_size=config.server.body_bytes)
     app[CONFIG] = config
     app[MASTER_KEY] = key
@@ -27,7 +27,13 @@ def create_app(
     async def books(app: web.Application) -> AsyncIterator[None]:
         server = config.server
         app[BOOKS] = await Books.open(
-            dsn, "aidgate", key, lanes=server.lanes, queue_limit=server.queue_limit, revive=revive
+            dsn,
+            "aidgate",
+            key,
+            lanes=server.lanes,
+            queue_limit=server.queue_limit,
+            name=f"aidgate/{instance}",
+            revive=revive,
         )
         remembering = asyncio.create_task(app[BOOKS].directory.remember_known_cards())
         yield

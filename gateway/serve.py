@@ -23,6 +23,7 @@ async def serve(
     host: str | None = None,
     port: int | None = None,
     reuse_port: bool = False,
+    instance: str = "0",
     drain_seconds: float = 1.0,
     on_ready: Callable[[str], None] = print,
 ) -> None:
@@ -32,7 +33,7 @@ async def serve(
     """
     config = installation.config
     await installation.prepare()
-    app = create_app(config, installation.dsn, installation.key, revive=installation.revive)
+    app = create_app(config, installation.dsn, installation.key, revive=installation.revive, instance=instance)
     # An access log line costs as much as the request; a client that hangs up must not cancel what was begun.
     runner = Runner(app, access_log=None, handler_cancellation=False, keepalive_timeout=75, shutdown_timeout=10)
     await runner.setup()

@@ -36,7 +36,7 @@ class Site:
         """A gateway process and its address; gone when the block ends, one way or the other."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", "--home", str(self.home), "serve"),
-            *("--port", str(port), "--reuse-port"),
+            *("--port", str(port), "--reuse-port", "--instance", "west"),
             cwd=ROOT,
             env=os.environ,
             stdout=PIPE,
@@ -70,6 +70,18 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """A connection of its own for each request, so that the kernel may choose another process for each."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0)) as session:
         yield session
+
+
+async def test_postgresql_knows_the_instance(site: Site) -> None:
+    connection = await site.books.database.connect()
+    try:
+        async with site.serving():
+            names = await connection.fetch(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+            )
+    finally:
+        await connection.close()
+    assert "aidgate/west" in {row["application_name"] for row in names}
 
 
 async def test_stop_answers_what_is_under_way_and_takes_nothing_new(site: Site, session: aiohttp.ClientSession) -> None:
