@@ -50,21 +50,7 @@ async def find_operation(books: Books, id_: UUID) -> Stored | None:
         if row is None:
             return None
         await books.lanes.rounds.lock(connection, [row["account_id"]])
-    return Stored(
-        id=id_,
-        account=row["account_id"],
-        kind=Kind(row["kind"]),
-        verdict=Verdict(row["verdict"]),
-        reason=row["reason"],
-        fingerprint=row["fingerprint"],
-        refers=row["refers"],
-        terminal=row["terminal"],
-        clinic=row["clinic"],
-        version=row["version"],
-        posted_at=row["posted_at"],
-        business_day=row["business_day"],
-        record=books.lanes.rounds.open_record(row["record"], id_),
-    )
+    return books.lanes.rounds.stored_in(row)
 
 
 async def find_by_number(

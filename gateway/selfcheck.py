@@ -13,7 +13,7 @@ from gateway.api.answers import render
 from gateway.books import Books
 from gateway.domain.claim import Claim
 from gateway.domain.facts import Facts, Stored
-from gateway.domain.operation import Author, Kind, Operation, Verdict, fingerprint
+from gateway.domain.operation import Author, Kind, Operation, fingerprint
 from gateway.domain.outcome import ClaimOutcome, pack, unpack
 from gateway.domain.recompute import content_of, reassess, retrace
 from gateway.rulebooks import NoRulebooks
@@ -124,7 +124,7 @@ async def _checked(books: Books, connection: Connection, row: Row) -> list[tuple
     if row["kind"] == Kind.TOMBSTONE:
         return []
     try:
-        stored = _stored(books, row)
+        stored = books.lanes.rounds.stored_in(row)
         operation = _operation(books, row, stored)
         rulebooks = await books.shelf.get(connection, row["rulebooks"])
     except (Unsealable, msgspec.MsgspecError, NoRulebooks):
@@ -173,24 +173,6 @@ def _adds_up(operation: Operation, assessment: Assessment) -> bool:
         and [sum(parts) for parts in zip(*(share.lines for share in shares), strict=True)]
         == [line.amount for line in claim.lines]
         and sum(share.amount for share in shares if share.fund) == assessment.aid
-    )
-
-
-def _stored(books: Books, row: Row) -> Stored:
-    return Stored(
-        id=row["operation_id"],
-        account=row["account_id"],
-        kind=Kind(row["kind"]),
-        verdict=Verdict(row["verdict"]),
-        reason=row["reason"],
-        fingerprint=row["fingerprint"],
-        refers=row["refers"],
-        terminal=row["terminal"],
-        clinic=row["clinic"],
-        version=row["version"],
-        posted_at=row["posted_at"],
-        business_day=row["business_day"],
-        record=books.lanes.rounds.open_record(row["record"], row["operation_id"]),
     )
 
 

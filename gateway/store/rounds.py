@@ -142,6 +142,24 @@ class Rounds:
             return Record(b"", PlainOutcome())
         return unpack(self._sealer.open(sealed, table="operation", column="record", row=operation.bytes))
 
+    def stored_in(self, row: asyncpg.Record) -> Stored:
+        """The operation in a row that has the columns of the table, its record opened. Raises Unsealable."""
+        return Stored(
+            id=row["operation_id"],
+            account=row["account_id"],
+            kind=_KIND[row["kind"]],
+            verdict=_VERDICT[row["verdict"]],
+            reason=row["reason"],
+            fingerprint=row["fingerprint"],
+            refers=row["refers"],
+            terminal=row["terminal"],
+            clinic=row["clinic"],
+            version=row["version"],
+            posted_at=row["posted_at"],
+            business_day=row["business_day"],
+            record=self.open_record(row["record"], row["operation_id"]),
+        )
+
     def _facts_or_why(
         self, question: Question, row: asyncpg.Record | None, reference: asyncpg.Record | None
     ) -> Facts | Unreadable:

@@ -466,11 +466,13 @@ BEGIN
     END IF;
 
     -- First let go, then take: a replacement does both with the same settlement.
-    IF cardinality(p_prior_of) > 0 THEN
+    IF false = ANY (p_prior_taken) THEN
         UPDATE prior_settlement AS p SET standing = false
           FROM unnest(p_prior_of, p_prior_payer, p_prior_settlement, p_prior_taken) AS s (n, payer, settlement, taken)
          WHERE s.n = ANY (posted) AND NOT s.taken
            AND p.payer = s.payer AND p.settlement = s.settlement AND p.standing AND p.account_id = p_account[s.n];
+    END IF;
+    IF true = ANY (p_prior_taken) THEN
         INSERT INTO prior_settlement (operation_id, account_id, payer, settlement, standing)
         SELECT p_operation[s.n], p_account[s.n], s.payer, s.settlement, true
           FROM unnest(p_prior_of, p_prior_payer, p_prior_settlement, p_prior_taken) AS s (n, payer, settlement, taken)
