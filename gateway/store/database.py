@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from gateway.store.durability import refuse_unsafe
-from gateway.store.line import Line
+from gateway.store.line import Line, once_it_is_up
 
 COMMAND_TIMEOUT = 10.0
 """Seconds after which a statement counts as lost. A frozen server takes twice as long to be noticed (the cancel waits
@@ -64,9 +64,13 @@ class Database:
             connect=self._open_for_pool,
             **self._arguments(hot=hot),
         )
-        try:
+
+        async def look_at_it() -> None:
             async with pool.acquire() as connection:
                 await refuse_unsafe(connection)
+
+        try:
+            await once_it_is_up(look_at_it)
         except BaseException:
             await pool.close()
             raise

@@ -1,8 +1,9 @@
 """One connection that is kept for one user, renewed when it breaks, and knows when a commit was not replicated."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -11,13 +12,30 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 """One connection, one's own or lent by a pool."""
 Pool = asyncpg.Pool
 Row = asyncpg.Record
+_Got = TypeVar("_Got")
 _NOT_REPLICATED = "01000"
 """SQLSTATE of the warning 'committed locally, but might not have been replicated to the standby'."""
 
 
+START_PATIENCE = 60.0
+"""Seconds that a start waits for a server that is itself starting, or recovering from a crash."""
+
+
 async def connect(dsn: str, **settings: Any) -> asyncpg.Connection:
-    """One plain connection, as whoever the DSN says."""
-    return await asyncpg.connect(dsn, **settings)
+    """One plain connection, as whoever the DSN says; waits for a server that is still starting."""
+    return await once_it_is_up(lambda: asyncpg.connect(dsn, **settings))
+
+
+async def once_it_is_up(attempt: Callable[[], Awaitable[_Got]]) -> _Got:
+    """Tries again while the server says that it is starting or recovering. For starts: what serves fails at once."""
+    give_up = time.monotonic() + START_PATIENCE
+    while True:
+        try:
+            return await attempt()
+        except asyncpg.CannotConnectNowError:
+            if time.monotonic() > give_up:
+                raise
+            await asyncio.sleep(0.1)
 
 
 class NotReplicated(Exception):
