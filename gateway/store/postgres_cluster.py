@@ -38,9 +38,21 @@ FIXED_SETTINGS = {
     "logging_collector": "off",
     "hot_standby": "off",  # else a server that still replays an archive calls itself ready, and is read-only
 }
+
+
+def _shared_buffers_mb() -> int:
+    """An eighth of the machine's memory, between 128 MB and 2 GB: claims touch accounts all over the books, and a page
+    that is not there costs more than a claim's share of everything else in PostgreSQL."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 128
+    return max(128, min(2048, memory // 8 // 2**20))
+
+
 DEFAULT_SETTINGS = {
     "max_connections": "100",
-    "shared_buffers": "256MB",
+    "shared_buffers": f"{_shared_buffers_mb()}MB",
     # Small rows: most WAL after a checkpoint is page images, so fewer checkpoints and smaller images. Replaying at most
     # 2 GB keeps the restart after a crash in the order of seconds.
     "checkpoint_timeout": "10min",
