@@ -19,7 +19,7 @@ from gateway.serve import serve as serve_
 def serve(home: Path, host: str | None, port: int | None, reuse_port: bool, instance: str) -> None:
     """Serve clinics until stopped."""
     logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s aidgate/{instance} %(levelname)s %(name)s: %(message)s"
+        level=logging.WARNING, format=f"%(asctime)s aidgate/{instance} %(levelname)s %(name)s: %(message)s"
     )
     installation = Installation.open(home)
     run(serve_(installation, host=host, port=port, reuse_port=reuse_port, instance=instance, on_ready=click.echo))

@@ -34,6 +34,7 @@ from gateway.domain.operation import (
     fingerprint,
 )
 from gateway.domain.outcome import Record
+from gateway.domain.refusal import Refusal
 from rules import Rulebooks
 from tests.whole.model_books import FOREVER, Account, Foreign, Mismatch, Span, Written, comparable, seen, settlements_of
 
@@ -148,7 +149,7 @@ class Model:
             lon=lon,
             referred=self._referred(operation, one, foreign),
             back=self._back(operation),
-            followed_by=self._followers(operation, foreign),
+            followed_by=self._followers(operation),
             entitlements=tuple(account.entitlements.values()),
             entitlement_ids=tuple(account.entitlements),
             used={key: account.used[key] for key in keys if account.used.get(key)},
@@ -192,13 +193,15 @@ class Model:
                 found.append(Record(other.record.raw, decision.outcome))
         return tuple(found)
 
-    def _followers(self, operation: Operation, foreign: Foreign) -> tuple[UUID, ...]:
+    def _followers(self, operation: Operation) -> tuple[UUID, ...]:
         if operation.refers is None:
             return ()
-        followers = [UUID(int=2)] if foreign.followed else []
+        followers = []
         for other in self._referring[operation.refers]:
             decision = self.decided.get(other.row["operation_id"])
             if decision is None or other.row["account_id"] != operation.account:
+                continue
+            if decision.reason is Refusal.SUPERSEDES_NOTHING:
                 continue
             if other.kind is Kind.CLAIM or (other.kind is Kind.REPLACEMENT and decision.verdict is Verdict.APPROVED):
                 followers.append(other.row["operation_id"])
@@ -208,16 +211,15 @@ class Model:
 
     def _foreign(self, one: Written, operation: Operation) -> Iterator[Foreign]:
         if not isinstance(operation.content, Claim | Reversal):
-            yield Foreign(None, None, holder=False, referred=False, followed=False)
+            yield Foreign(None, None, holder=False, referred=False)
             return
-        for clinic, terminal, holder, referred, followed in product(
+        for clinic, terminal, holder, referred in product(
             self._freezes_seen(operation.author.clinic, one.span),
             self._freezes_seen(operation.author.terminal, one.span),
             self._holders_seen(one, operation),
             self._referred_seen(one, operation),
-            self._followers_seen(one, operation),
         ):
-            yield Foreign(clinic, terminal, holder, referred, followed)
+            yield Foreign(clinic, terminal, holder, referred)
 
     def _freezes_seen(self, place: str, span: Span) -> list[date | None]:
         """Every state the place's account may have been in, the newest first."""
@@ -262,18 +264,6 @@ class Model:
         if other is None or other.row["account_id"] == operation.account:
             return [False]
         return seen([other], one.span)
-
-    def _followers_seen(self, one: Written, operation: Operation) -> list[bool]:
-        if operation.refers is None:
-            return [False]
-        return seen(
-            [
-                other
-                for other in self._referring[operation.refers]
-                if other.row["account_id"] != operation.account and other.kind is Kind.CLAIM
-            ],
-            one.span,
-        )
 
     # Comparing
 

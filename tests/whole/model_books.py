@@ -105,7 +105,6 @@ class Foreign:
     terminal: date | None
     holder: bool
     referred: bool
-    followed: bool
 
 
 class Mismatch(AssertionError):
